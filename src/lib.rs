@@ -1,0 +1,32 @@
+//! WarpEngine: an embedded, sharded, log-structured key-value engine.
+//!
+//! ```
+//! use warp_engine::{Db, Options};
+//!
+//! let db = Db::open(None, &Options::new())?; // no path: in memory
+//! db.put(b"planet", b"earth")?;
+//! assert_eq!(db.get(b"planet")?.as_deref(), Some(&b"earth"[..]));
+//! db.close()?;
+//! # Ok::<(), warp_engine::Error>(())
+//! ```
+//!
+//! The C ABI over it is in `ffi`, the design in `docs/architecture.md`, every byte on disk in
+//! `docs/format.md`.
+
+#![deny(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+mod batch;
+mod db;
+mod error;
+mod limits;
+mod options;
+mod packed;
+
+pub use batch::Batch;
+pub use db::{Db, Iter, Nowait, Pinned, Stats};
+pub use error::{Error, ErrorKind, Result};
+pub use limits::{BATCH_BYTES_MAX, KEY_LEN_MAX, SHARDS_DEFAULT, SHARDS_MAX, VALUE_LEN_MAX};
+pub use options::{Durability, Options, OPTION_NAMES};
+pub use packed::{PackedOp, PackedOps, PACKED_DELETE, PACKED_PUT};
