@@ -20,6 +20,8 @@
 mod batch;
 mod db;
 mod error;
+#[doc(hidden)]
+pub mod ffi;
 mod limits;
 mod options;
 mod packed;
