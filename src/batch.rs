@@ -4,8 +4,8 @@
 //! in the packed form of [`crate::packed`], so that writing it is the same path as writing a
 //! buffer that another language built.
 
-use crate::error::Result;
-use crate::packed::{check_lengths, PACKED_DELETE, PACKED_PUT};
+use crate::error::{Error, ErrorKind, Result};
+use crate::packed::{check_lengths, PACKED_DELETE, PACKED_HEADER, PACKED_PUT};
 
 /// An ordered list of puts and deletes. The last operation on a key wins.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,10 @@ impl Batch {
 
     fn push(&mut self, kind: u8, key: &[u8], value: &[u8]) -> Result<()> {
         check_lengths(key.len(), value.len())?;
+        let size = PACKED_HEADER + key.len() + value.len();
+        self.packed.try_reserve(size).map_err(|_| {
+            Error::new(ErrorKind::OutOfMemory, format!("no memory for {size} bytes of a batch"))
+        })?;
         self.packed.push(kind);
         self.packed.extend_from_slice(&(key.len() as u32).to_le_bytes());
         self.packed.extend_from_slice(&(value.len() as u32).to_le_bytes());

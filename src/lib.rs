@@ -22,6 +22,8 @@ mod db;
 mod engine;
 mod epoch;
 mod error;
+#[doc(hidden)]
+pub mod ffi;
 mod hash;
 mod index;
 mod iter;

@@ -4,7 +4,6 @@
 //! behind the whole engine. Memory, threads and barriers are plain functions.
 
 pub(crate) mod barrier;
-pub(crate) mod fork;
 pub(crate) mod io;
 pub(crate) mod map;
 pub(crate) mod unix;
