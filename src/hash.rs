@@ -1,7 +1,8 @@
 //! The hash of a key and what its bits are used for.
 //!
-//! SipHash-1-3 with a 128-bit key drawn when the database is created: nobody who chooses keys can
-//! choose collisions, and the hash is the same on every machine and in every version. Its bits:
+//! XXH3-64 with a secret of 192 random bytes, drawn when the database is created: nobody who does
+//! not know the secret can choose keys that collide, and the hash is the same on every machine and
+//! in every version (`docs/decisions/003-hash.md`). Its bits:
 //!
 //! ```text
 //! 63        52 51     44 43           23 22              0
@@ -11,7 +12,10 @@
 //! * slot: the slot table says which shard has it (placement, see `docs/architecture.md`);
 //! * group and tag: where the key's entry lies in the shard's index, see [`crate::index`].
 
-use siphasher::sip::SipHasher13;
+use xxhash_rust::xxh3::xxh3_64_with_secret;
+
+/// Bytes of the secret.
+pub(crate) const SECRET_LEN: usize = 192;
 
 /// Number of placement slots.
 pub(crate) const SLOTS: usize = 1 << 12;
@@ -45,19 +49,19 @@ impl KeyHash {
 }
 
 /// A database's hash function.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hasher {
-    sip: SipHasher13,
+    secret: Box<[u8; SECRET_LEN]>,
 }
 
 impl Hasher {
-    pub(crate) fn new(seed: [u64; 2]) -> Self {
-        Hasher { sip: SipHasher13::new_with_keys(seed[0], seed[1]) }
+    pub(crate) fn new(secret: &[u8; SECRET_LEN]) -> Self {
+        Hasher { secret: Box::new(*secret) }
     }
 
     #[inline(always)]
     pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
-        KeyHash(self.sip.hash(key))
+        KeyHash(xxh3_64_with_secret(key, &*self.secret))
     }
 }
 
@@ -65,12 +69,26 @@ impl Hasher {
 mod tests {
     use super::*;
 
+    /// Computed with the reference implementation, `XXH3_64bits_withSecret` of libxxhash 0.8.1.
+    ///
     /// The hash decides where every key of every existing database lies: these values never
     /// change.
     #[test]
     fn the_hash_is_stable() {
-        let h = Hasher::new([0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]);
-        assert_eq!(h.hash(b"").0, 0xabac_0158_050f_c4dc);
-        assert_eq!(h.hash(&[0]).0, 0xc9f4_9bf3_7d57_ca93);
+        let secret = std::array::from_fn(|i| (i * 7 + 3) as u8);
+        let h = Hasher::new(&secret);
+        let keys: [&[u8]; 6] =
+            [b"a", b"lemon", b"sixteen bytes ok", &[7; 40], &[8; 200], &[9; 1000]];
+        let known = [
+            0x969d_81d7_8b83_a074,
+            0x3c25_7fd4_d32c_f3b9,
+            0xcb1f_5a1a_aa54_69e9,
+            0xb714_6899_99b0_0f66,
+            0x5eb6_b010_f7bb_2d41,
+            0x81c8_de7b_b872_a374,
+        ];
+        for (key, known) in keys.iter().zip(known) {
+            assert_eq!(h.hash(key).0, known, "key of {} bytes", key.len());
+        }
     }
 }

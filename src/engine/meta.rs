@@ -3,7 +3,7 @@
 //! ```text
 //! Format (little-endian; each begins with 8 bytes of magic and a u32 format version, 1, and ends
 //! with the crc32 of all before it)
-//! MANIFEST    what never changes: shards u32 | database id u64 | hash seed 2 x u64 |
+//! MANIFEST    what never changes: shards u32 | database id u64 | hash secret 192 bytes |
 //!             4096 x shard of the slot u16
 //! STATE       the life of the directory: clean u32 | opens u64 | boot id u64
 //! CHECKPOINT  number u64 | image u64 (0: none) | image blocks u64 | shards u32 | segments u32 |
@@ -15,7 +15,7 @@
 //! sector, overwritten in place and synced; a torn one counts as not clean.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::hash::SLOTS;
+use crate::hash::{SECRET_LEN, SLOTS};
 use crate::index::entry::SEGMENT_SLOTS;
 use crate::limits::SHARDS_MAX;
 use crate::log::Position;
@@ -32,7 +32,8 @@ const FORMAT: u32 = 1;
 pub(crate) struct Manifest {
     pub(crate) shards: usize,
     pub(crate) database: u64,
-    pub(crate) seed: [u64; 2],
+    /// See [`crate::hash`].
+    pub(crate) secret: [u8; SECRET_LEN],
     /// The shard of each placement slot.
     pub(crate) slots: Vec<u16>,
 }
@@ -85,8 +86,7 @@ impl Manifest {
         let mut w = Writer::new(Self::MAGIC);
         w.u32(self.shards as u32);
         w.u64(self.database);
-        w.u64(self.seed[0]);
-        w.u64(self.seed[1]);
+        w.bytes(&self.secret);
         self.slots.iter().for_each(|s| w.bytes(&s.to_le_bytes()));
         w.finish()
     }
@@ -97,7 +97,7 @@ impl Manifest {
         let manifest = Manifest {
             shards,
             database: r.u64()?,
-            seed: [r.u64()?, r.u64()?],
+            secret: r.take()?,
             slots: (0..SLOTS).map(|_| r.u16()).collect::<Result<_>>()?,
         };
         r.finish()?;
@@ -298,7 +298,8 @@ mod tests {
 
     #[test]
     fn the_files_come_back_as_they_were() {
-        let manifest = Manifest { shards: 24, database: 1, seed: [2, 3], slots: vec![23; SLOTS] };
+        let manifest =
+            Manifest { shards: 24, database: 1, secret: [2; SECRET_LEN], slots: vec![23; SLOTS] };
         assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
         let state = State { clean: true, opens: 4, boot: 5 };
         assert_eq!(State::decode(&state.encode()), Ok(state));

@@ -11,7 +11,7 @@
 use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE};
 use super::{checkpoint, commit, durability, recovery, stats, Engine, Home, Shard};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hash::{Hasher, SLOTS};
+use crate::hash::{Hasher, SECRET_LEN, SLOTS};
 use crate::index::rows::RowArena;
 use crate::log::slots::SlotTable;
 use crate::log::source::SegmentSource;
@@ -167,7 +167,7 @@ fn assemble(
         SegmentSource::new(dir.map(Path::to_path_buf), io, manifest.database, opens, slots.clone());
     Engine {
         options: options.clone(),
-        hasher: Hasher::new(manifest.seed),
+        hasher: Hasher::new(&manifest.secret),
         shards: (0..manifest.shards).map(|n| CachePadded::new(Shard::new(n, &arena))).collect(),
         placement: manifest.slots.iter().map(|s| AtomicU16::new(*s)).collect(),
         slots,
@@ -185,12 +185,15 @@ fn assemble(
 }
 
 fn new_manifest(options: &Options) -> Result<Manifest> {
-    let random = || sys::random().map_err(|e| Error::os("read /dev/urandom", &e));
+    let (mut database, mut secret) = ([0; 8], [0; SECRET_LEN]);
+    sys::random(&mut database)
+        .and_then(|()| sys::random(&mut secret))
+        .map_err(|e| Error::os("read /dev/urandom", &e))?;
     let shards = options.shards_or_default();
     Ok(Manifest {
         shards,
-        database: random()?,
-        seed: [random()?, random()?],
+        database: u64::from_le_bytes(database),
+        secret,
         slots: (0..SLOTS).map(|slot| (slot % shards) as u16).collect(),
     })
 }

@@ -23,13 +23,20 @@ impl Engine {
     /// The caller holds an epoch guard or the shard's lock while it uses the answer.
     #[inline(always)]
     pub(crate) unsafe fn lookup(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Found>> {
-        // SAFETY: the caller's promise.
-        let probe = |at| match unsafe { self.is_record_of(at, key) } {
-            Ok(Some(found)) => Some(Ok(found)),
-            Ok(None) => None,
-            Err(e) => Some(Err(e)),
-        };
-        self.shard(hash).index.find(hash, probe).transpose()
+        let index = &self.shard(hash).index;
+        let mut attempt = 0;
+        loop {
+            let mut search = index.search(hash);
+            while let Some((_, at)) = search.next() {
+                // SAFETY: the caller's promise.
+                if let Some(found) = unsafe { self.is_record_of(at, key)? } {
+                    return Ok(Some(found));
+                }
+            }
+            if search.settled(&mut attempt) {
+                return Ok(None);
+            }
+        }
     }
 
     /// The record at `at`, if it is a put of `key`. An entry leads to nothing else once recovery
@@ -47,7 +54,7 @@ impl Engine {
         unsafe {
             let found = self.slots.record(at)?;
             self.slots.verify(&found)?;
-            let fits = found.raw.key() == key && found.raw.header.kind == Kind::Put as u8;
+            let fits = found.raw.is_key(key) && found.raw.header.kind == Kind::Put as u8;
             Ok(fits.then_some(found))
         }
     }

@@ -132,74 +132,33 @@ impl Index {
         }
         // SAFETY: the group word names `lines` rows.
         let line = unsafe { self.rows.line(home(hash.tag(), lines), group) };
-        let matches = scan(line, tag_word(hash)).0;
+        let matches = scan(line, tag_word(hash));
         if matches == 0 {
             return None;
         }
         Entry::from_word(line.load(matches.trailing_zeros() as usize)).map(Entry::location)
     }
 
-    /// Calls `probe` with each place whose tag fits until it answers. No lock; see invariant 3.
+    /// Begins a search for places whose tag fits. No lock; see invariant 3 and [`Search::settled`].
     #[inline(always)]
-    pub(crate) fn find<T>(
-        &self,
-        hash: KeyHash,
-        mut probe: impl FnMut(Location) -> Option<T>,
-    ) -> Option<T> {
-        let mut attempt = 0;
-        loop {
-            let word = self.groups[hash.group()].load(Ordering::Acquire);
-            let found = self.search(hash, lines_of(word), |_, _, at| probe(at));
-            if found.is_some() {
-                return found;
-            }
-            fence(Ordering::Acquire);
-            let now = self.groups[hash.group()].load(Ordering::Relaxed);
-            if now == word && !is_changing(word) {
-                return None;
-            }
-            wait_for_writer(&mut attempt);
+    pub(crate) fn search(&self, hash: KeyHash) -> Search<'_> {
+        let group = hash.group();
+        let word = self.groups[group].load(Ordering::Acquire);
+        let lines = lines_of(word);
+        let mut search = Search {
+            index: self,
+            wanted: tag_word(hash),
+            group,
+            word,
+            row: home(hash.tag(), lines),
+            left: lines,
+            matches: 0,
+            line: &EMPTY_LINE,
+        };
+        if lines > 0 {
+            search.scan();
         }
-    }
-
-    #[inline(always)]
-    fn search<T>(
-        &self,
-        hash: KeyHash,
-        lines: usize,
-        mut probe: impl FnMut(usize, usize, Location) -> Option<T>,
-    ) -> Option<T> {
-        if lines == 0 {
-            return None;
-        }
-        let (wanted, group) = (tag_word(hash), hash.group());
-        let mut at = home(hash.tag(), lines);
-        for _ in 0..lines {
-            // SAFETY: `lines` comes from the group word, and `at` is below it.
-            let line = unsafe { self.rows.line(at, group) };
-            let (mut matches, overflow) = scan(line, wanted);
-            while matches != 0 {
-                let i = matches.trailing_zeros() as usize;
-                // Pairs with the publication: the record is complete.
-                if let Some(entry) = Entry::from_word(line.0[i].load(Ordering::Acquire)) {
-                    // The word may be another one by now; then its tag tells.
-                    if entry.0 & TAG_MASK == wanted {
-                        if let Some(found) = probe(at, i, entry.location()) {
-                            return Some(found);
-                        }
-                    }
-                }
-                matches &= matches - 1;
-            }
-            if !overflow {
-                break;
-            }
-            at += 1;
-            if at == lines {
-                at = 0;
-            }
-        }
-        None
+        search
     }
 
     /// The place whose record `is_key` accepts.
@@ -212,13 +171,13 @@ impl Index {
         hash: KeyHash,
         mut is_key: impl FnMut(Location) -> Result<bool, E>,
     ) -> Result<Option<Place>, E> {
-        let lines = lines_of(self.groups[hash.group()].load(Ordering::Relaxed));
-        self.search(hash, lines, |line, i, location| match is_key(location) {
-            Ok(true) => Some(Ok(Place { line, i })),
-            Ok(false) => None,
-            Err(e) => Some(Err(e)),
-        })
-        .transpose()
+        let mut search = self.search(hash);
+        while let Some((place, location)) = search.next() {
+            if is_key(location)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes room for one more key of this hash, so that the next [`Index::insert`] cannot fail.
@@ -408,17 +367,81 @@ impl Index {
     }
 }
 
-/// A bit for each place of the line whose tag is `wanted` (an empty place may be among them), and
-/// whether the search goes on in the next line.
-#[inline(always)]
-fn scan(line: &Line, wanted: u64) -> (u32, bool) {
-    let (mut matches, mut all) = (0, 0);
-    for i in 0..LINE_ENTRIES {
-        let word = line.load(i);
-        all |= word;
-        matches |= u32::from((word ^ wanted) & TAG_MASK == 0) << i;
+/// A search for the places of one hash, from its home line on.
+pub(crate) struct Search<'a> {
+    index: &'a Index,
+    wanted: u64,
+    group: usize,
+    /// The group word when the search began.
+    word: u64,
+    /// The line that is being looked at, and how many there are from it on.
+    row: usize,
+    left: usize,
+    line: &'a Line,
+    /// Places of the line that fit and were not yet returned.
+    matches: u32,
+}
+
+static EMPTY_LINE: Line = Line([const { AtomicU64::new(0) }; LINE_ENTRIES]);
+
+impl Search<'_> {
+    /// The next place whose tag fits.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<(Place, Location)> {
+        loop {
+            while self.matches != 0 {
+                let i = self.matches.trailing_zeros() as usize;
+                self.matches &= self.matches - 1;
+                // Pairs with the publication: the record is complete.
+                let word = self.line.0[i].load(Ordering::Acquire) & !LINE_BIT;
+                // It may be another word by now; then its tag tells. Empty places may fit too.
+                if word & TAG_MASK == self.wanted && word != 0 {
+                    return Some((Place { line: self.row, i }, Entry(word).location()));
+                }
+            }
+            if self.left <= 1 || self.line.overflow() == 0 {
+                return None;
+            }
+            self.go_on();
+        }
     }
-    (matches, all & LINE_BIT != 0)
+
+    /// Moves to the next line of the group.
+    #[cold]
+    fn go_on(&mut self) {
+        self.left -= 1;
+        self.row = if self.row + 1 == lines_of(self.word) { 0 } else { self.row + 1 };
+        self.scan();
+    }
+
+    #[inline(always)]
+    fn scan(&mut self) {
+        // SAFETY: the row is below the group word's number of lines.
+        self.line = unsafe { self.index.rows.line(self.row, self.group) };
+        self.matches = scan(self.line, self.wanted);
+    }
+
+    /// Whether a search that found nothing may be believed. If not, begin again.
+    #[inline(always)]
+    pub(crate) fn settled(&self, attempt: &mut u32) -> bool {
+        fence(Ordering::Acquire);
+        let now = self.index.groups[self.group].load(Ordering::Relaxed);
+        let settled = now == self.word && !is_changing(now);
+        if !settled {
+            wait_for_writer(attempt);
+        }
+        settled
+    }
+}
+
+/// A bit for each place of the line whose tag is `wanted`; an empty place may be among them.
+#[inline(always)]
+fn scan(line: &Line, wanted: u64) -> u32 {
+    let mut matches = 0;
+    for i in 0..LINE_ENTRIES {
+        matches |= u32::from((line.load(i) ^ wanted) & TAG_MASK == 0) << i;
+    }
+    matches
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@
 
 use super::line::Line;
 use crate::hash::GROUP_BITS;
-use crate::sys::map::Mapping;
+use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::io;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::Mutex;
@@ -16,7 +16,6 @@ pub(crate) const GROUPS: usize = 1 << GROUP_BITS;
 /// Bytes of a row: 16 KiB.
 pub(crate) const ROW_BYTES: usize = GROUPS * size_of::<Line>();
 
-const HUGE_PAGE: usize = 2 << 20;
 /// Address space of a chunk. Pages are taken from the system as rows are first touched.
 const CHUNK_BYTES: usize = 32 << 20;
 

@@ -21,6 +21,7 @@ pub(crate) mod source;
 
 use crate::error::Result;
 use crate::index::entry::Location;
+use crate::sys::map::HUGE_PAGE;
 use record::{record_len, Kind};
 use segment::{Segment, SEGMENT_HEADER, SEGMENT_MAX, SEGMENT_MIN};
 use source::SegmentSource;
@@ -226,9 +227,10 @@ impl Log {
         let (tail, len) = (active.tail, active.segment.len());
         // Should the work fail, it is asked for again only after a while.
         active.ask_at = tail + POPULATE_AHEAD / 4;
-        let to = (tail + POPULATE_AHEAD).min(len);
-        let populate = (to > active.populated)
-            .then(|| (active.segment.clone(), active.populated.max(tail), to));
+        // Whole huge pages, so that the kernel can map them as such.
+        let to = (tail + POPULATE_AHEAD).next_multiple_of(HUGE_PAGE).min(len);
+        let populate =
+            (to > active.populated).then(|| (active.segment.clone(), active.populated, to));
         let wants_next = self.prepared.is_none() && tail > len / 2;
         ToPrepare { populate, capacity: wants_next.then_some(capacity) }
     }

@@ -27,7 +27,7 @@ use super::record::{self, Header, Record, RECORD_HEADER};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::sys::io::File;
-use crate::sys::map::Mapping;
+use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -204,6 +204,14 @@ impl Segment {
         self.map.len()
     }
 
+    /// Asks for huge pages where the segment is large enough to have some. File systems with large
+    /// folios (ext4 since Linux 6.16, xfs) then map a file like that, and reads miss the TLB less.
+    pub(crate) fn map_huge(&self) {
+        if self.len() >= HUGE_PAGE {
+            self.map.advise_huge();
+        }
+    }
+
     pub(crate) fn populate(&self, from: usize, to: usize) {
         self.map.populate(from, to);
     }
@@ -305,6 +313,30 @@ impl Raw {
     pub(crate) unsafe fn key<'a>(&self) -> &'a [u8] {
         // SAFETY: `read` checked the lengths.
         unsafe { std::slice::from_raw_parts(self.address.add(RECORD_HEADER), self.header.key_len) }
+    }
+
+    /// Whether the key is `key`. Most keys are short, and a call to compare them would cost more
+    /// than the comparison.
+    ///
+    /// # Safety
+    /// See [`Raw::key`].
+    #[inline(always)]
+    pub(crate) unsafe fn is_key(&self, key: &[u8]) -> bool {
+        let len = key.len();
+        if self.header.key_len != len {
+            return false;
+        }
+        if !(8..=16).contains(&len) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.key() } == key;
+        }
+        // The first and the last eight bytes cover the key; where they overlap they agree.
+        // SAFETY: both keys have at least 8 bytes.
+        unsafe {
+            let (a, b) = (self.address.add(RECORD_HEADER), key.as_ptr());
+            let word = |p: *const u8, at: usize| p.add(at).cast::<u64>().read_unaligned();
+            (word(a, 0) ^ word(b, 0)) | (word(a, len - 8) ^ word(b, len - 8)) == 0
+        }
     }
 
     /// The value.

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
-/// How much of a new segment is made present at once when the caller waits for it.
-const POPULATE_FIRST: usize = 1 << 20;
+/// How much of a new segment is made present when it is made: two huge pages.
+const POPULATE_FIRST: usize = 4 << 20;
 
 /// Makes segments for all logs of a database.
 pub(crate) struct SegmentSource {
@@ -87,7 +87,9 @@ impl SegmentSource {
         let Some(dir) = &self.dir else {
             let map = Mapping::anonymous(capacity)
                 .map_err(|e| Error::os(format!("allocate a segment of {capacity} bytes"), &e))?;
-            return Ok(Segment::new(id, true, map, None, PathBuf::new()));
+            let segment = Segment::new(id, true, map, None, PathBuf::new());
+            segment.map_huge();
+            return Ok(segment);
         };
         let path = dir.join(file_name(generation));
         let at = |action: &str, e: &std::io::Error| {
@@ -106,6 +108,7 @@ impl SegmentSource {
         };
         self.dir_dirty.store(true, Ordering::Release);
         let mut segment = Segment::new(id, true, map, Some(file), path);
+        segment.map_huge();
         segment.populated = POPULATE_FIRST.min(capacity);
         segment.populate(0, segment.populated);
         Ok(segment)

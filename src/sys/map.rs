@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::io;
 
+/// Size of a huge page.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
+
 /// A range of memory that stays at its address until it is dropped.
 ///
 /// The bytes are shared mutable memory: who may write where is the log's business. A mapping is
@@ -43,10 +46,6 @@ impl Mapping {
 
     pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    pub(crate) fn is_writable(&self) -> bool {
-        self.writable
     }
 
     /// Makes the pages of a range present and writable ahead of their first touch. Only a hint:
