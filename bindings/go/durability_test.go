@@ -81,6 +81,14 @@ func TestWaitDurableLooksAtItsContext(t *testing.T) {
 	ok(t, db.WaitDurable(enough, token))
 }
 
+func TestWaitDurableRefusesAnInventedToken(t *testing.T) {
+	db := reopen(t, t.TempDir())
+	defer db.Close()
+	is(t, db.WaitDurable(context.Background(), 1<<60), ErrInvalidArgument)
+	_, err := db.IsDurable(1 << 60)
+	is(t, err, ErrInvalidArgument)
+}
+
 func TestManyGoroutinesWaitAtOnce(t *testing.T) {
 	db := reopen(t, t.TempDir())
 	var wg sync.WaitGroup
