@@ -3,6 +3,7 @@ package warp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -134,17 +135,42 @@ func TestUpkeepWhileReadingAndWriting(t *testing.T) {
 		}
 	}()
 	for i := 0; i < 10; i++ {
-		for name, call := range map[string]func() error{
-			"sync": db.Sync, "checkpoint": db.Checkpoint, "compact": db.Compact,
-		} {
-			if err := call(); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
+		ok(t, db.Sync())
+		ok(t, db.Checkpoint())
+		compact(t, db)
 	}
 	close(stop)
 	wg.Wait()
 	ok(t, db.Close())
+}
+
+// Compaction changes nothing but space: what is left is there, what was deleted stays away.
+func TestCompact(t *testing.T) {
+	db := reopen(t, t.TempDir(), WithShards(2))
+	defer db.Close()
+	want := map[string]string{}
+	for i := 0; i < 2000; i++ {
+		key, value := fmt.Sprint(i), string(pattern(1000, byte(i)))
+		put(t, db, key, "overwritten")
+		put(t, db, key, value)
+		if i%10 == 0 {
+			want[key] = value
+			continue
+		}
+		_, err := db.Delete([]byte(key))
+		ok(t, err)
+	}
+	ok(t, db.Checkpoint())
+	before, err := db.Stats()
+	ok(t, err)
+	unlessUnbuilt(t, db.Compact())
+	same(t, iterate(t, db, ""), want)
+	after, err := db.Stats()
+	ok(t, err)
+	if after.LogBytes >= before.LogBytes {
+		t.Errorf("%d bytes of log before, %d after, of which %d are live",
+			before.LogBytes, after.LogBytes, after.LiveBytes)
+	}
 }
 
 // A wait of hours must not keep Close from closing.

@@ -6,7 +6,6 @@ import "C"
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"sync"
 	"unsafe"
 )
@@ -84,8 +83,8 @@ func (db *DB) pinMulti(keys [][]byte) (many, error) {
 	defer packedKeys.Put(packed)
 	*packed = (*packed)[:0]
 	for i, key := range keys {
-		if uint64(len(key)) > math.MaxUint32 {
-			return many{}, keyTooLarge(i, key)
+		if len(key) == 0 || len(key) > MaxKeyLen {
+			return many{}, keyLengthError(i, key)
 		}
 		*packed = appendUint32(*packed, uint32(len(key)))
 		*packed = append(*packed, key...)
@@ -120,13 +119,14 @@ func (db *DB) pinMulti(keys [][]byte) (many, error) {
 
 // multiFailure is the error of one key. The engine keeps one text a thread, and so none for each.
 func multiFailure(i int, key []byte, code Code) error {
-	if code == CodeTooLarge {
-		return keyTooLarge(i, key)
-	}
 	return &Error{code, fmt.Sprintf("multi-get: key %d of %d bytes: %v", i, len(key), code)}
 }
 
-func keyTooLarge(i int, key []byte) error {
+func keyLengthError(i int, key []byte) error {
+	if len(key) == 0 {
+		return &Error{CodeInvalidArgument,
+			fmt.Sprintf("multi-get: key %d is empty; keys are 1 to %d bytes", i, MaxKeyLen)}
+	}
 	return &Error{CodeTooLarge,
 		fmt.Sprintf("multi-get: key %d: key length %d exceeds %d", i, len(key), MaxKeyLen)}
 }
