@@ -22,6 +22,8 @@ type Stats struct {
 	Checkpoints      uint64        // checkpoints that were published
 	RecoveredRecords uint64        // records that were replayed when the database was opened
 	OpenTime         time.Duration // how long that took, to the microsecond
+	DiskBytes        uint64        // bytes of files on disk, preallocated ones included
+	Syncs            uint64        // syncs of a log to the device
 }
 
 // Stats returns counters and sizes. Errors: [ErrClosed].
@@ -51,6 +53,8 @@ func (db *DB) Stats() (Stats, error) {
 		Checkpoints:      uint64(s.checkpoints),
 		RecoveredRecords: uint64(s.recovered_records),
 		OpenTime:         time.Duration(s.open_micros) * time.Microsecond,
+		DiskBytes:        uint64(s.disk_bytes),
+		Syncs:            uint64(s.syncs),
 	}, nil
 }
 
