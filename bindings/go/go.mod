@@ -1,0 +1,3 @@
+module warpengine.dev/go/warp
+
+go 1.19

@@ -1,0 +1,5 @@
+//go:build !race
+
+package warp
+
+const raceEnabled = false
