@@ -16,6 +16,8 @@ defmodule Bench do
   @rounds 7
   @sizes [{"16 B", 16}, {"100 B", 100}, {"1 KiB", 1_024}, {"64 KiB", 65_536}]
 
+  @pinned [{"128 KiB", 131_072}, {"1 MiB", 1_048_576}]
+
   def run(path) do
     IO.puts(
       "engine #{Native.version()}, OTP #{System.otp_release()}, Elixir #{System.version()}, " <>
@@ -26,6 +28,7 @@ defmodule Bench do
     keys = keys()
     IO.puts(row(["ns a call", "Elixir", "C", "factor"]))
     for {label, size} <- @sizes, do: calls(db, keys, label, size)
+    for {label, size} <- @pinned, do: pinned(db, keys, label, size)
     IO.puts("")
     parallel(db, keys)
     Native.close(db)
@@ -44,10 +47,6 @@ defmodule Bench do
     compare(db, "put", label, :put, count, size, fn n -> put(db, keys, value, n) end)
     compare(db, "get", label, :get, count, size, fn n -> get(db, keys, n) end)
 
-    if size >= 16_384 do
-      compare(db, "get zero_copy", label, :get, count, size, fn n -> get_pinned(db, keys, n) end)
-    end
-
     if size <= 1_024 do
       label = "#{label} x #{@batch_ops}"
       compare(db, "batch", label, :batch, batches, size, fn n -> batch(db, operations, n) end)
@@ -55,6 +54,24 @@ defmodule Bench do
 
       compare(db, "batch, packed", label, :batch, batches, size, fn n -> packed(db, packed, n) end)
     end
+  end
+
+  # What `zero_copy: true` is for: 20 keys of a value larger than any inline copy.
+  defp pinned(db, keys, label, size) do
+    value = :rand.bytes(size)
+    some = keys |> Tuple.to_list() |> Enum.take(20)
+    for key <- some, do: Native.put!(db, key, value)
+    copied = best(2_000, fn -> elapsed(fn -> large(db, some, [], 100) end) end)
+    pinned = best(2_000, fn -> elapsed(fn -> large(db, some, [zero_copy: true], 100) end) end)
+    IO.puts(row(["get #{label}", number(copied)]))
+    IO.puts(row(["get #{label}, zero_copy", number(pinned)]))
+  end
+
+  defp large(_db, _keys, _options, 0), do: :ok
+
+  defp large(db, keys, options, n) do
+    for key <- keys, do: {:ok, _} = Native.get(db, key, options)
+    large(db, keys, options, n - 1)
   end
 
   defp compare(db, what, label, c_what, count, size, loop) do
@@ -95,13 +112,6 @@ defmodule Bench do
   defp get(db, keys, n) do
     {:ok, _} = Native.get(db, elem(keys, rem(n, @keys)))
     get(db, keys, n - 1)
-  end
-
-  defp get_pinned(_db, _keys, 0), do: :ok
-
-  defp get_pinned(db, keys, n) do
-    {:ok, _} = Native.get(db, elem(keys, rem(n, @keys)), zero_copy: true)
-    get_pinned(db, keys, n - 1)
   end
 
   defp batch(_db, _operations, 0), do: :ok

@@ -3,12 +3,12 @@
  *
  * The emulator counts a NIF call as one of the 4,000 reductions of a timeslice, whatever it took.
  * A loop of calls that take microseconds would so hold its scheduler for many milliseconds. The
- * smallest charge, one percent of a timeslice, is worth about 10 us, so work is summed up on the
- * thread until that much is due, and whoever runs then pays.
+ * smallest charge is one percent of a timeslice, 40 reductions, which ordinary code runs in about
+ * 4 us; so work is summed up on the thread until that much is due, and whoever runs then pays.
  */
 #include "nif.h"
 
-#define PERCENT_NS 10000
+#define PERCENT_NS 4000
 
 static _Thread_local struct {
     unsigned number; /* 0: not numbered yet */

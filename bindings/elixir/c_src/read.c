@@ -27,7 +27,7 @@ static ERL_NIF_TERM found(ErlNifEnv *env, ERL_NIF_TERM value) {
     return enif_make_tuple2(env, atoms.ok_, value);
 }
 
-static size_t copy_ns(size_t len) { return 150 + len / 8; }
+static size_t copy_ns(size_t len) { return 150 + len / 4; }
 
 /* ---- get ---- */
 
@@ -84,7 +84,7 @@ static warp_status get_now(ErlNifEnv *env, warp_db *db, const ErlNifBinary *key,
 NIF(nif_get) {
     struct call call;
     if (!parse(env, argv, &call)) return enif_make_badarg(env);
-    size_t max = argv[2] == atoms.true_ ? PIN_MIN - 1 : GET_INLINE_MAX;
+    size_t max = argv[2] == atoms.true_ ? PIN_INLINE_MAX : GET_INLINE_MAX;
     warp_db *db = db_enter(call.db);
     if (!db) return fail_closed(env);
     size_t len = 0;
@@ -225,7 +225,7 @@ static warp_status multi_now(ErlNifEnv *env, warp_db *db, ERL_NIF_TERM list, boo
     unsigned n = 0;
     while (enif_get_list_cell(env, list, &head, &list)) {
         size_t len = 0, left = *bytes < GET_INLINE_MAX ? GET_INLINE_MAX - *bytes : 0;
-        if (pin && left >= PIN_MIN) left = PIN_MIN - 1;
+        if (pin && left > PIN_INLINE_MAX) left = PIN_INLINE_MAX;
         enif_inspect_binary(env, head, &key);
         warp_status status = get_now(env, db, &key, left, &len, &terms[n]);
         if (status == WARP_NOT_FOUND) {
@@ -266,6 +266,6 @@ NIF(nif_multi_get) {
         answer = fail(env, status);
     }
     db_leave(handle);
-    charge(env, count * copy_ns(0) + bytes / 8);
+    charge(env, count * copy_ns(0) + bytes / 4);
     return answer;
 }

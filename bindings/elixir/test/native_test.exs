@@ -4,7 +4,8 @@ defmodule WarpEngine.Native.NativeTest do
   alias WarpEngine.Native
   alias WarpEngine.Native.Error
 
-  @inline_get 65_536
+  @inline_get 262_144
+  @inline_pin 65_536
   @inline_put 16_384
   @stack 4_096
 
@@ -15,7 +16,19 @@ defmodule WarpEngine.Native.NativeTest do
   end
 
   test "values of every size that the binding treats apart come back", %{db: db} do
-    edges = [0, 1, 63, 64, 65, @stack, @inline_put, @inline_get, 1_000_000, 20_000_000]
+    edges = [
+      0,
+      1,
+      63,
+      64,
+      65,
+      @stack,
+      @inline_put,
+      @inline_pin,
+      @inline_get,
+      1_000_000,
+      20_000_000
+    ]
 
     for edge <- edges, size <- [edge - 1, edge, edge + 1], size >= 0 do
       value = random_bytes(size)

@@ -16,7 +16,8 @@ defmodule WarpEngine.Native.SchedulerTest do
     db = Native.open!(:memory, durability: :process)
     for i <- 1..1_000, do: Native.put!(db, "key #{i}", random_bytes(100))
     for i <- 1..20, do: Native.put!(db, "medium #{i}", random_bytes(16_000))
-    for i <- 1..20, do: Native.put!(db, "large #{i}", random_bytes(65_000))
+    for i <- 1..20, do: Native.put!(db, "pinnable #{i}", random_bytes(65_000))
+    for i <- 1..20, do: Native.put!(db, "large #{i}", random_bytes(260_000))
     Native.put!(db, "huge", random_bytes(100_000_000))
     on_exit(fn -> Native.close(db) end)
     {:ok, db: db}
@@ -31,6 +32,7 @@ defmodule WarpEngine.Native.SchedulerTest do
     assert_quiet(fn -> Native.get(db, "medium #{:rand.uniform(20)}") end)
     assert_quiet(fn -> Native.get(db, "large #{:rand.uniform(20)}") end)
     assert_quiet(fn -> Native.get(db, "large #{:rand.uniform(20)}", zero_copy: true) end)
+    assert_quiet(fn -> Native.get(db, "pinnable #{:rand.uniform(20)}", zero_copy: true) end)
     assert_quiet(fn -> Native.get(db, "huge", zero_copy: true) end)
     assert_quiet(fn -> Native.get(db, "huge") end)
   end

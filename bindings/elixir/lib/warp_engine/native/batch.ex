@@ -51,7 +51,24 @@ defmodule WarpEngine.Native.Batch do
       2
   """
   @spec new(Enumerable.t()) :: t
+  def new(operations) when is_list(operations), do: pack(operations, 0, 0, [])
   def new(operations), do: Enum.reduce(operations, new(), &add(&2, &1))
+
+  # What add/2 does, without a struct for each operation.
+  defp pack([{:put, key, value} | rest], count, bytes, packed) when is_binary(key) do
+    size = IO.iodata_length(value)
+    packed = [packed, header(@put, key, size), key | value]
+    pack(rest, count + 1, bytes + @header_bytes + Kernel.byte_size(key) + size, packed)
+  end
+
+  defp pack([{:delete, key} | rest], count, bytes, packed) when is_binary(key) do
+    packed = [packed, header(@delete, key, 0), key]
+    pack(rest, count + 1, bytes + @header_bytes + Kernel.byte_size(key), packed)
+  end
+
+  defp pack([], count, bytes, packed) do
+    %__MODULE__{count: count, bytes: bytes, packed: packed}
+  end
 
   @doc """
   Adds a put.
