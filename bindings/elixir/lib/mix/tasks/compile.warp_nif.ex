@@ -107,10 +107,9 @@ defmodule Mix.Tasks.Compile.WarpNif do
     header = Path.join(include, "warp_engine.h")
 
     library =
-      Enum.find(
-        Path.wildcard(Path.join(prefix, "lib{,64,/*-linux-gnu}/libwarp_engine.so")),
-        &File.exists?/1
-      )
+      ["lib", "lib64", "lib/*-linux-gnu"]
+      |> Enum.flat_map(&Path.wildcard(Path.join([prefix, &1, "libwarp_engine.so"])))
+      |> Enum.find(&File.exists?/1)
 
     cond do
       not File.exists?(header) ->
@@ -136,8 +135,6 @@ defmodule Mix.Tasks.Compile.WarpNif do
     with {:ok, cflags} <- pkg_config("--cflags"),
          {:ok, libs} <- pkg_config("--libs"),
          {:ok, dir} <- pkg_config("--variable=libdir") do
-      dir = String.trim(dir)
-
       {:ok,
        %{
          cflags: OptionParser.split(cflags),
@@ -150,7 +147,7 @@ defmodule Mix.Tasks.Compile.WarpNif do
 
   defp pkg_config(what) do
     case System.cmd("pkg-config", [what, "warp-engine"], stderr_to_stdout: true) do
-      {output, 0} -> {:ok, output}
+      {output, 0} -> {:ok, String.trim(output)}
       {output, _} -> {:error, "pkg-config #{what} warp-engine: #{String.trim(output)}"}
     end
   rescue
