@@ -124,7 +124,7 @@ defmodule Bench do
   defp packed(_db, _packed, 0), do: :ok
 
   defp packed(db, packed, n) do
-    :ok = Nif.write(db.ref, packed)
+    :ok = Nif.write(db.ref, packed, @batch_ops)
     packed(db, packed, n - 1)
   end
 

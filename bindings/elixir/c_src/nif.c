@@ -66,7 +66,7 @@ static ErlNifFunc functions[] = {
     {"put", 3, nif_put, 0},
     {"delete", 2, nif_delete, 0},
     {"compare_and_swap", 4, nif_compare_and_swap, 0},
-    {"write", 2, nif_write, 0},
+    {"write", 3, nif_write, 0},
     {"iter_new", 2, nif_iter_new, DIRTY},
     {"iter_next_page", 2, nif_iter_next_page, DIRTY},
     {"iter_close", 1, nif_iter_close, DIRTY},

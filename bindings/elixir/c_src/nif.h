@@ -30,8 +30,8 @@
  * ever waiting, so a pinned get takes a dirty scheduler: 2 us on an idle machine, more than 10 us
  * on a busy one. Up to here the copy is cheaper. */
 #define PIN_INLINE_MAX ((size_t)64 << 10)
-/* Packed batches up to this size are written inline: at most 800 operations of 10 bytes. */
-#define BATCH_INLINE_MAX ((size_t)8 << 10)
+/* Batches that take about this long are written inline: 100 puts of 1 KiB, 200 small ones. */
+#define BATCH_INLINE_NS 80000
 /* multi_get of up to this many keys asks inline; above, overlapped reads are worth the 2 us that
  * a dirty scheduler costs. */
 #define MULTI_INLINE_MAX 16

@@ -66,6 +66,8 @@ defmodule WarpEngine.Native.SchedulerTest do
     assert_quiet(fn -> Native.multi_get(db, heavy) end)
     assert_quiet(fn -> Native.write(db, small_batch) end)
     assert_quiet(fn -> Native.write(db, tiny_batch) end)
+    assert_quiet(fn -> Native.write(db, Enum.take(tiny_batch, 190)) end)
+    assert_quiet(fn -> Native.write(db, Enum.take(large_batch, 150)) end)
     assert_quiet(fn -> Native.write(db, large_batch) end)
     assert_quiet(fn -> db |> Native.stream(prefix: "key") |> Enum.count() end)
   end

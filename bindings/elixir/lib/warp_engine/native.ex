@@ -40,7 +40,7 @@ defmodule WarpEngine.Native do
   | `multi_get` | up to 16 keys in memory, 256 KiB in all | more, or on the disk |
   | `put`, `compare_and_swap` | up to 16 KiB | larger, and all with `durability: :sync` |
   | `delete` | unless the key is on the disk | with `durability: :sync` |
-  | `write` | packed batch up to 8 KiB | larger, and all with `durability: :sync` |
+  | `write` | about 200 small operations, or 100 of 1 KiB | more, and all with `durability: :sync` |
   | `token`, `durable?` | always | |
   | all others | | always |
 
@@ -351,7 +351,10 @@ defmodule WarpEngine.Native do
       {:ok, [nil, "2"]}
   """
   @spec write(db, Batch.t() | [Batch.operation()]) :: :ok | error
-  def write(db, %Batch{} = batch), do: Nif.write(ref(db), Batch.to_binary(batch))
+  def write(db, %Batch{} = batch) do
+    Nif.write(ref(db), Batch.to_binary(batch), Batch.count(batch))
+  end
+
   def write(db, operations) when is_list(operations), do: write(db, Batch.new(operations))
 
   @doc """
