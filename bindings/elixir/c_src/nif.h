@@ -23,8 +23,8 @@
 
 /* Values up to this size are written by the caller's own scheduler. Copying it takes 2 us. */
 #define PUT_INLINE_MAX ((size_t)16 << 10)
-/* Values up to this size are copied out by the caller's own scheduler: 2 us for 64 KiB, and less
- * than 100 us for this much even when the memory for it is fresh. */
+/* Values up to this size are copied out by the caller's own scheduler. Measured: 1.5 us for 64 KiB;
+ * for this much 115 to 230 us when every page of the copy is fresh. */
 #define GET_INLINE_MAX ((size_t)256 << 10)
 /* The same for a get that may answer with a pinned value. The engine has no read that pins without
  * ever waiting, so a pinned get takes a dirty scheduler: 2 us on an idle machine, more than 10 us
