@@ -1,0 +1,36 @@
+/*
+ * Values handed to the emulator.
+ *
+ * A small value is copied into a binary of its own. A large one may be pinned instead: the binary
+ * points into the engine's memory, and a resource keeps the value until the last reference to the
+ * binary (or to a part of it) is gone. Pinned values outlive their database.
+ */
+#include "nif.h"
+#include <string.h>
+
+struct value {
+    warp_value pinned;
+};
+
+void value_destroy(ErlNifEnv *env, void *object) {
+    (void)env;
+    struct value *value = object;
+    reap_value(&value->pinned);
+}
+
+static bool pinned_term(ErlNifEnv *env, warp_value *value, ERL_NIF_TERM *term) {
+    struct value *holder = enif_alloc_resource(value_type, sizeof *holder);
+    if (!holder) return false;
+    holder->pinned = *value;
+    *term = enif_make_resource_binary(env, holder, value->data, value->len);
+    enif_release_resource(holder);
+    return true;
+}
+
+bool value_term(ErlNifEnv *env, warp_value *value, bool pin, ERL_NIF_TERM *term) {
+    if (pin && value->len >= PIN_MIN && pinned_term(env, value, term)) return true;
+    unsigned char *bytes = enif_make_new_binary(env, value->len, term);
+    if (bytes && value->len > 0) memcpy(bytes, value->data, value->len);
+    warp_value_release(value);
+    return bytes != NULL;
+}
