@@ -4,4 +4,4 @@
 . "$(dirname "$0")/lib.sh"
 scripts/setup.sh build
 
-cargo test "$@"
+cargo test --no-fail-fast "$@"

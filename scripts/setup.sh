@@ -30,7 +30,6 @@ tools_of() {
         cpp)
             tools_of build
             echo "command:g++ g++"
-            echo "command:clang++ clang"
             ;;
         go)
             echo "command:cc build-essential"

@@ -3,17 +3,18 @@
 # counts them. `test.sh go demo` runs these two.
 . "$(dirname "$0")/lib.sh"
 
-# Name, script, and what it tests. A section whose subject is not in the tree is left out; one
-# whose subject is there runs, and fails if its script or a tool is missing.
+# Name, script, the tools it needs (a group of setup.sh), and what it tests. A section whose subject
+# is not in the tree is left out; one whose subject is there runs, and fails if its script or a
+# tool is missing and cannot be installed.
 SECTIONS="
-format  scripts/format.sh        src
-clippy  scripts/clippy.sh        src
-rust    scripts/rust-tests.sh    src
-c       scripts/c-tests.sh       c_tests
-c++     scripts/cpp-tests.sh     include/warp_engine.hpp
-go      scripts/go-tests.sh      bindings/go/go.mod
-elixir  scripts/elixir-tests.sh  bindings/elixir/mix.exs
-demo    scripts/demo.sh          CMakeLists.txt
+format  scripts/format.sh        rust-lints  src
+clippy  scripts/clippy.sh        rust-lints  src
+rust    scripts/rust-tests.sh    build       src
+c       scripts/c-tests.sh       c           c_tests
+c++     scripts/cpp-tests.sh     cpp         include/warp_engine.hpp
+go      scripts/go-tests.sh      go          bindings/go/go.mod
+elixir  scripts/elixir-tests.sh  elixir      bindings/elixir/mix.exs
+demo    scripts/demo.sh          demo        CMakeLists.txt
 "
 
 # Longer than any section takes on two slow cores; a hanging one must not hang the run.
@@ -33,12 +34,19 @@ for name in "${only[@]}"; do
     grep -q "^$name " <<<"$SECTIONS" || die "there is no section $name"
 done
 
+run_section() {
+    local script=$1 group=$2
+    [ -x "$script" ] || { echo "$script is missing or no program" >&2 && return 1; }
+    scripts/setup.sh "$group" &&
+        timeout --foreground "$SECTION_SECONDS_MAX" "$script" </dev/null
+}
+
 passed=0 failed=0 summary=""
-while read -r name script subject <&3; do
+while read -r name script group subject <&3; do
     [ -n "$name" ] && [ -e "$subject" ] && wanted "$name" || continue
     printf '\n=== %s (%s) ===\n' "$name" "$script"
     start=$SECONDS
-    if timeout --foreground "$SECTION_SECONDS_MAX" "$script" </dev/null; then
+    if run_section "$script" "$group"; then
         verdict=passed passed=$((passed + 1))
     else
         verdict="FAILED ($?)" failed=$((failed + 1))

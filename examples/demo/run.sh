@@ -77,11 +77,13 @@ acknowledged() {
 build() {
     heading "Build the library and install it, as a package would be"
     say "cmake, cargo and the tool; a minute or two the first time"
+    # The tool first: its build leaves a library of its own in target/release, and the package's
+    # is the one to stay there.
+    quiet cargo build --release --bin warp --manifest-path "$root/Cargo.toml"
     quiet cmake -S "$root" -B "$root/build/demo" -DCMAKE_BUILD_TYPE=Release -DWARP_BUILD_TESTS=OFF
     quiet cmake --build "$root/build/demo"
     quiet cmake --install "$root/build/demo" --prefix "$prefix"
     (cd "$prefix" && find . -type f -o -type l) | sort | sed 's|^\./|   $prefix/|'
-    quiet cargo build --release --bin warp --manifest-path "$root/Cargo.toml"
 
     heading "Compile a C program against what was installed"
     local pc flags libdir
