@@ -7,7 +7,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$ROOT"
 
 # Rust and Go are often installed beside the system and not on the PATH of a script.
-for dir in "${CARGO_HOME:-$HOME/.cargo}/bin" /usr/local/go/bin; do
+for dir in "${CARGO_HOME:-${HOME:-/root}/.cargo}/bin" /usr/local/go/bin; do
     case ":$PATH:" in
         *":$dir:"*) ;;
         *) if [ -d "$dir" ]; then PATH=$PATH:$dir; fi ;;

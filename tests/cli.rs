@@ -282,7 +282,7 @@ fn dump_to_a_file_names_the_format_by_its_extension() {
     place.put("k", "v");
     let file = place.path("out.jsonl");
     let said = text(&place.warp("dump", [OsStr::new("--output"), file.as_os_str()]));
-    assert_eq!(said, format!("dumped 1 records to {}\n", file.display()));
+    assert_eq!(said, format!("dumped 1 record to {}\n", file.display()));
     assert_eq!(fs::read(&file).unwrap(), b"{\"key\":\"k\",\"value\":\"v\"}\n");
     let said =
         ok(&place.warp("dump", [OsStr::new("--json"), OsStr::new("--output"), file.as_os_str()]));

@@ -6,7 +6,6 @@ use crate::open::{with, Access};
 use crate::output::{self, with_stdout};
 use crate::progress::{Progress, Unit};
 use crate::text::Format;
-use indicatif::HumanCount;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -36,7 +35,7 @@ pub fn run(global: &Global, args: &Dump) -> Outcome {
             output::line(serde_json::json!({"records": records, "file": file}))
         }
         Some(path) => {
-            output::line(format!("dumped {} records to {}", HumanCount(records), path.display()))
+            output::line(format!("dumped {} to {}", output::records(records), path.display()))
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::open::{with, Access};
 use crate::output;
 use crate::progress::{Progress, Unit};
 use crate::text::{trim_carriage_return, Format, Record};
-use indicatif::{BinaryBytes, HumanCount};
+use indicatif::BinaryBytes;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::Instant;
@@ -56,8 +56,8 @@ pub fn run(global: &Global, args: &Load) -> Outcome {
         );
     }
     output::line(format!(
-        "loaded {} records, {}, in {seconds:.2} s",
-        HumanCount(records),
+        "loaded {}, {}, in {seconds:.2} s",
+        output::records(records),
         BinaryBytes(bytes)
     ))
 }
@@ -78,8 +78,8 @@ fn input(args: &Load, name: &str) -> Outcome<(Box<dyn BufRead>, Option<u64>)> {
 
 fn stopped(failure: Failure, stored: Stored) -> Failure {
     let stored = format!(
-        "stopped with {} records stored; nothing after them went in",
-        HumanCount(stored.records)
+        "stopped with {} stored; nothing after them went in",
+        output::records(stored.records)
     );
     match failure {
         Failure::Malformed(m) => Failure::Malformed(format!("{m}; {stored}")),

@@ -1,6 +1,7 @@
 //! Progress on standard error: a bar on a terminal, a line a second elsewhere if asked for.
 
 use crate::args::When;
+use crate::output::records as records_text;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ pub struct Progress {
     verb: &'static str,
     bar: Option<ProgressBar>,
     lines: bool,
-    printed: Instant,
+    shown: Instant,
 }
 
 impl Progress {
@@ -27,24 +28,34 @@ impl Progress {
     pub fn new(when: When, verb: &'static str, unit: Unit, total: Option<u64>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = (when != When::Never && terminal).then(|| {
-            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
+            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
             bar.set_style(style(unit, total.is_some()));
             bar.set_prefix(verb);
             bar
         });
         let lines = when == When::Always && !terminal;
-        Progress { verb, bar, lines, printed: Instant::now() }
+        Progress { verb, bar, lines, shown: Instant::now() }
     }
 
-    /// Moves to `position`, after `records` records.
+    /// Moves to `position`, after `records` records. Cheap enough to call for each.
     pub fn at(&mut self, position: u64, records: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(position);
-            bar.set_message(format!("{records} records"));
-        } else if self.lines && self.printed.elapsed() >= Duration::from_secs(1) {
-            self.printed = Instant::now();
+        let pause = match (&self.bar, self.lines) {
+            (Some(_), _) => Duration::from_millis(100),
+            (None, true) => Duration::from_secs(1),
+            (None, false) => return,
+        };
+        if self.shown.elapsed() < pause {
+            return;
+        }
+        self.shown = Instant::now();
+        let records = records_text(records);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(position);
+                bar.set_message(records);
+            }
             // Progress that nobody can see is no reason to stop.
-            let _ = writeln!(std::io::stderr(), "warp: {}: {records} records", self.verb);
+            None => drop(writeln!(std::io::stderr(), "warp: {}: {records}", self.verb)),
         }
     }
 }
@@ -61,8 +72,8 @@ fn style(unit: Unit, known: bool) -> ProgressStyle {
     let template = match (unit, known) {
         (Unit::Bytes, true) => "{prefix} {wide_bar} {bytes}/{total_bytes} {msg} {eta}",
         (Unit::Bytes, false) => "{prefix} {spinner} {bytes} {msg} {elapsed}",
-        (Unit::Records, true) => "{prefix} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
-        (Unit::Records, false) => "{prefix} {spinner} {human_pos} {per_sec} {elapsed}",
+        (Unit::Records, true) => "{prefix} {wide_bar} {human_pos}/{human_len} {eta}",
+        (Unit::Records, false) => "{prefix} {spinner} {human_pos} {elapsed}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

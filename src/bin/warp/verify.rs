@@ -6,7 +6,7 @@ use crate::failure::Outcome;
 use crate::open::{with, Access};
 use crate::output;
 use crate::progress::{Progress, Unit};
-use indicatif::{BinaryBytes, HumanCount};
+use indicatif::BinaryBytes;
 use warp_engine::{Db, Error, ErrorKind};
 
 pub fn run(global: &Global, args: &Verify) -> Outcome {
@@ -24,8 +24,8 @@ pub fn run(global: &Global, args: &Verify) -> Outcome {
         }));
     }
     output::line(format!(
-        "sound: {} records, {} of keys, {} of values",
-        HumanCount(report.records),
+        "sound: {}, {} of keys, {} of values",
+        output::records(report.records),
         BinaryBytes(report.key_bytes),
         BinaryBytes(report.value_bytes)
     ))
