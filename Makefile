@@ -1,0 +1,35 @@
+# WarpEngine: every target is a script that runs by hand as well.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: all help setup test demo install clean
+
+all:
+	@scripts/build.sh
+
+help:
+	@echo 'make                  build target/release: warp, libwarp_engine.so, libwarp_engine.a'
+	@echo 'make test             every test of every language; installs missing tools if it may'
+	@echo 'make demo             load a data set from C, be killed, lose nothing; a minute'
+	@echo 'make install          header, libraries, pkg-config and CMake files, and warp;'
+	@echo '                      PREFIX is $(PREFIX), DESTDIR is put before it'
+	@echo 'make setup            check for the tools that all of this needs, install what is missing'
+	@echo 'make clean            remove everything that was built'
+	@echo
+	@echo 'scripts/test.sh go    one section of the tests'
+
+setup:
+	@scripts/setup.sh
+
+test:
+	@scripts/test.sh
+
+demo:
+	@scripts/demo.sh
+
+install:
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
+
+clean:
+	@scripts/clean.sh

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Removes everything that was built.
+. "$(dirname "$0")/lib.sh"
+
+cargo clean
+rm -rf build build-* bindings/elixir/_build

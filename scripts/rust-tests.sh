@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The Rust tests: units, integration, documentation. With debug assertions and overflow checks,
+# which the release profile has not. Arguments go to cargo test.
+. "$(dirname "$0")/lib.sh"
+scripts/setup.sh build
+
+cargo test --no-fail-fast "$@"

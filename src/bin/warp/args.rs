@@ -1,0 +1,255 @@
+//! The command line: every command, argument and word of help.
+//!
+//! The database directory is the first positional argument of every command. Keys, values and
+//! prefixes stay `OsString`s here, so that bytes which are no UTF-8 reach the engine unchanged.
+
+use crate::text::Format;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Keys and values on the command line are taken byte for byte, as the shell passes them. With --hex \
+or --base64 they are decoded first, which is the way to name bytes that no shell can pass. Put -- \
+before a key or a value that begins with a dash.
+
+Commands that only read (get, scan, stats, dump, verify) open the database read-only. Only put and \
+load create one that does not exist. A database that another process has open is waited for 2 \
+seconds; -o open_timeout_ms=N waits longer.
+
+Errors are one line on standard error, or with --json one object with the fields error, message \
+and exit_code. A reader that closes the pipe early (warp scan DB | head) is no error.
+
+Exit codes:
+   0  done
+   1  the key does not exist
+   2  wrong usage, or an invalid argument, option or value
+   3  the operating system failed a read, a write or a sync
+   4  corruption: stored bytes do not match their checksum, or files are missing
+   5  another process has the database open
+   6  a deadline passed
+   7  the device or the quota is full
+   8  a write to a database that is read-only
+   9  a key, a value or a batch over the limits
+  10  a newer format version, or something this platform lacks
+  11  an allocation failed or would pass the memory limit
+  12  a defect of the engine; please report it
+  65  a line of the input of load is malformed";
+
+const TEXT_HELP: &str = "\
+Formats, one record a line, both safe for any bytes:
+  tsv    KEY, a tab, VALUE. In both, a tab is written \\t, a newline \\n, a carriage return \\r, a
+         backslash \\\\, and any byte \\xHH. Other control characters and bytes that are no UTF-8
+         are always written \\xHH.
+  jsonl  {\"key\":\"…\",\"value\":\"…\"}; a key or a value that is no UTF-8 stands under key_base64 or
+         value_base64 (standard alphabet, padded) instead.";
+
+/// Look into and change a WarpEngine database.
+#[derive(Parser)]
+#[command(name = "warp", version, after_long_help = AFTER_HELP, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args)]
+pub struct Global {
+    /// Answer in JSON, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Set an option of the engine by its name, such as -o durability=sync; repeat for more
+    #[arg(short = 'o', long = "option", global = true, value_name = "NAME=VALUE")]
+    #[arg(value_parser = option_pair)]
+    pub options: Vec<(String, String)>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Write the value of a key to standard output, byte for byte
+    Get(Get),
+    /// Store a value under a key
+    Put(Put),
+    /// Delete a key
+    Delete(Delete),
+    /// List keys and values as lines, in no particular order
+    Scan(Scan),
+    /// Show counters and sizes
+    Stats(Database),
+    /// Store the records of a file or of standard input, in batches
+    #[command(after_long_help = TEXT_HELP)]
+    Load(Load),
+    /// Write every record to standard output or to a file, for load
+    #[command(after_long_help = TEXT_HELP)]
+    Dump(Dump),
+    /// Put everything on the device and shorten the next open
+    Checkpoint(Database),
+    /// Put everything that was written on the device
+    Sync(Database),
+    /// Read every record and check it against its checksum
+    Verify(Verify),
+}
+
+#[derive(Args)]
+pub struct Database {
+    /// Directory of the database
+    #[arg(value_name = "DB")]
+    pub path: PathBuf,
+}
+
+/// How bytes are spelled on the command line.
+#[derive(Args, Clone, Copy)]
+pub struct Spelling {
+    /// Keys, values and prefixes on the command line are in hexadecimal; scan prints them so
+    #[arg(long, conflicts_with = "base64")]
+    pub hex: bool,
+    /// Keys, values and prefixes on the command line are in base64; scan prints them so
+    #[arg(long)]
+    pub base64: bool,
+}
+
+#[derive(Args)]
+pub struct Get {
+    #[command(flatten)]
+    pub database: Database,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub key: OsString,
+    #[command(flatten)]
+    pub spelling: Spelling,
+}
+
+#[derive(Args)]
+pub struct Put {
+    #[command(flatten)]
+    pub database: Database,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub key: OsString,
+    /// The value; - takes standard input, byte for byte
+    #[arg(allow_negative_numbers = true, required_unless_present = "file")]
+    pub value: Option<OsString>,
+    /// Take the value from this file, byte for byte
+    #[arg(long, conflicts_with = "value")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub spelling: Spelling,
+}
+
+#[derive(Args)]
+pub struct Delete {
+    #[command(flatten)]
+    pub database: Database,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub key: OsString,
+    #[command(flatten)]
+    pub spelling: Spelling,
+}
+
+#[derive(Args)]
+pub struct Scan {
+    #[command(flatten)]
+    pub database: Database,
+    /// Only keys that begin with this
+    #[arg(long, allow_negative_numbers = true)]
+    pub prefix: Option<OsString>,
+    /// Stop after so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Leave the values out
+    #[arg(long)]
+    pub keys_only: bool,
+    #[command(flatten)]
+    pub spelling: Spelling,
+}
+
+#[derive(Args)]
+pub struct Load {
+    #[command(flatten)]
+    pub database: Database,
+    /// File to read; - takes standard input
+    pub file: PathBuf,
+    /// Format of the lines; a file named .jsonl or .ndjson is jsonl unless this says otherwise
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Records in one batch; each batch is written whole or not at all
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batch: u32,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Args)]
+pub struct Dump {
+    #[command(flatten)]
+    pub database: Database,
+    /// Format of the lines; an output named .jsonl or .ndjson is jsonl unless this says otherwise
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Write to this file instead of standard output
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Args)]
+pub struct ProgressArgs {
+    /// Show progress on standard error: auto is a bar when that is a terminal; --progress alone
+    /// is always, which writes a line a second where there is no terminal
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(num_args = 0..=1, default_missing_value = "always", require_equals = true)]
+    pub progress: When,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+fn option_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("an option is written name=value, such as durability=sync".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_takes_the_database_first() {
+        for command in Cli::command().get_subcommands() {
+            let first = command.get_positionals().next().expect("a positional argument");
+            assert_eq!(first.get_id(), "path", "warp {}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn option_pairs_split_at_the_first_equals_sign() {
+        assert_eq!(option_pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(option_pair("a="), Ok(("a".into(), String::new())));
+        assert!(option_pair("a").is_err());
+        assert!(option_pair("=b").is_err());
+    }
+}

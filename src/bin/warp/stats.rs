@@ -1,0 +1,69 @@
+//! `warp stats`: counters and sizes, as a table or as the engine's own JSON.
+
+use crate::args::{Database, Global};
+use crate::failure::Outcome;
+use crate::open::{with, Access};
+use crate::output;
+use indicatif::{BinaryBytes, HumanCount};
+use std::time::Duration;
+use warp_engine::Stats;
+
+pub fn run(global: &Global, database: &Database) -> Outcome {
+    let text = with(global, database, Access::Read, |db| {
+        Ok(if global.json { db.stats_json() } else { table(&db.stats()) })
+    })?;
+    output::line(text.trim_end())
+}
+
+fn table(stats: &Stats) -> String {
+    let count = |n: u64| HumanCount(n).to_string();
+    let bytes = |n: u64| format!("{} ({})", HumanCount(n), BinaryBytes(n));
+    let share = |part: u64, whole: u64| match whole {
+        0 => "-".to_owned(),
+        _ => format!("{:.1} %", 100.0 * part as f64 / whole as f64),
+    };
+    let per_key = |n: u64| match stats.keys {
+        0 => "-".to_owned(),
+        keys => format!("{:.1} bytes", n as f64 / keys as f64),
+    };
+    let rows = [
+        ("keys", count(stats.keys)),
+        ("shards", count(stats.shards)),
+        ("on disk", bytes(stats.disk_bytes)),
+        ("log records", bytes(stats.log_bytes)),
+        ("live records", bytes(stats.live_bytes)),
+        ("live share of the log", share(stats.live_bytes, stats.log_bytes)),
+        ("index", bytes(stats.index_bytes)),
+        ("index per key", per_key(stats.index_bytes)),
+        ("cache", bytes(stats.cache_bytes)),
+        ("resident", bytes(stats.resident_bytes)),
+        ("opened in", format!("{:?}", Duration::from_micros(stats.open_micros))),
+        ("records replayed at open", count(stats.recovered_records)),
+    ];
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines: Vec<String> =
+        rows.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_database_divides_by_nothing() {
+        let table = table(&Stats::default());
+        assert!(table.contains("live share of the log     -"), "{table}");
+        assert!(!table.contains("NaN"));
+    }
+
+    #[test]
+    fn sizes_are_exact_and_readable() {
+        let stats =
+            Stats { keys: 1_234_567, log_bytes: 3 << 20, live_bytes: 3 << 19, ..Stats::default() };
+        let table = table(&stats);
+        assert!(table.contains("1,234,567"), "{table}");
+        assert!(table.contains("3,145,728 (3.00 MiB)"), "{table}");
+        assert!(table.contains("50.0 %"), "{table}");
+    }
+}

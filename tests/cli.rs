@@ -1,0 +1,570 @@
+//! The `warp` tool, end to end: every test runs the real program on a real directory, one
+//! process a command, so that whatever one command wrote the next one must find on disk.
+
+#![cfg(feature = "cli")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+const WARP: &str = env!("CARGO_BIN_EXE_warp");
+
+/// A directory of its own, with a database in it once something was put.
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn db(&self) -> PathBuf {
+        self.path("db")
+    }
+
+    /// `warp COMMAND DB ARGUMENTS…`
+    fn warp<A: AsRef<OsStr>>(&self, command: &str, args: impl IntoIterator<Item = A>) -> Output {
+        self.command(command, args).output().unwrap()
+    }
+
+    fn command<A: AsRef<OsStr>>(
+        &self,
+        command: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Command {
+        let mut process = Command::new(WARP);
+        process.arg(command).arg(self.db()).args(args).stdin(Stdio::null());
+        process
+    }
+
+    /// The same with `input` on standard input.
+    fn feed(&self, command: &str, args: &[&str], input: &[u8]) -> Output {
+        let mut child = self
+            .command(command, args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        // From a thread of its own: a command that stops early must not block the test.
+        let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+        let output = child.wait_with_output().unwrap();
+        feeder.join().unwrap();
+        output
+    }
+
+    fn put(&self, key: &str, value: &str) {
+        ok(&self.warp("put", [key, value]));
+    }
+
+    fn get(&self, key: &str) -> Vec<u8> {
+        ok(&self.warp("get", [key]))
+    }
+}
+
+/// The standard output of a command that must have succeeded.
+fn ok(output: &Output) -> Vec<u8> {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    assert_eq!(stderr, "", "a command that succeeds is quiet on standard error");
+    output.stdout.clone()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(ok(output)).unwrap()
+}
+
+fn json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
+}
+
+/// The error line of a command that must have failed with `code`.
+fn fails(output: &Output, code: i32) -> String {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "an error is one line: {stderr}");
+    stderr.trim_end().to_owned()
+}
+
+fn sorted_lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<&[u8]> =
+        bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|&b| b == b'\n').collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// A file of `n` records that hold every byte value, as TSV.
+fn every_byte_tsv(path: &Path, n: u32) {
+    let mut out = String::new();
+    for i in 0..n {
+        let (a, b) = (i as u8, (i >> 3) as u8);
+        out += &format!("k{i:06}\\x{a:02x}\t\\x{b:02X}value\\t{i}\\\\\\n\n");
+    }
+    fs::write(path, out).unwrap();
+}
+
+#[test]
+fn a_value_survives_the_process() {
+    let place = Place::new();
+    place.put("planet", "earth");
+    assert_eq!(place.get("planet"), b"earth");
+    place.put("planet", "mars");
+    assert_eq!(place.get("planet"), b"mars", "the last value wins");
+}
+
+#[test]
+fn an_empty_value_is_a_value() {
+    let place = Place::new();
+    place.put("k", "");
+    assert_eq!(place.get("k"), b"");
+}
+
+#[test]
+fn get_answers_1_for_a_key_that_does_not_exist() {
+    let place = Place::new();
+    place.put("a", "b");
+    let error = fails(&place.warp("get", ["b"]), 1);
+    assert_eq!(error, "warp: key \"b\" does not exist");
+}
+
+#[test]
+fn delete_removes_once() {
+    let place = Place::new();
+    place.put("a", "b");
+    ok(&place.warp("delete", ["a"]));
+    fails(&place.warp("get", ["a"]), 1);
+    fails(&place.warp("delete", ["a"]), 1);
+}
+
+#[test]
+fn keys_and_values_may_be_any_bytes() {
+    let place = Place::new();
+    let key = OsStr::from_bytes(b"\xff\n\x01");
+    ok(&place.warp("put", [key, OsStr::from_bytes(b"\xfe\tv")]));
+    assert_eq!(ok(&place.warp("get", [key])), b"\xfe\tv");
+    // The same key in the two spellings that a shell can pass.
+    assert_eq!(ok(&place.warp("get", ["--hex", "ff0a01"])), b"\xfe\tv");
+    assert_eq!(ok(&place.warp("get", ["--base64", "/woB"])), b"\xfe\tv");
+    // Bytes that no argument can hold.
+    ok(&place.warp("put", ["--hex", "00", "00ff00"]));
+    assert_eq!(ok(&place.warp("get", ["--base64", "AA=="])), b"\0\xff\0");
+}
+
+#[test]
+fn a_dash_is_standard_input_and_two_dashes_end_the_options() {
+    let place = Place::new();
+    let every_byte: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+    ok(&place.feed("put", &["big", "-"], &every_byte));
+    assert_eq!(place.get("big"), every_byte);
+    ok(&place.warp("put", ["--", "-k", "--v"]));
+    assert_eq!(ok(&place.warp("get", ["--", "-k"])), b"--v");
+    ok(&place.warp("put", ["temperature", "-5"]));
+    assert_eq!(place.get("temperature"), b"-5");
+}
+
+#[test]
+fn a_value_comes_from_a_file() {
+    let place = Place::new();
+    let file = place.path("value");
+    fs::write(&file, b"a\0b\n").unwrap();
+    ok(&place.warp("put", [OsStr::new("k"), OsStr::new("--file"), file.as_os_str()]));
+    assert_eq!(place.get("k"), b"a\0b\n");
+    let error = fails(&place.warp("put", ["k", "--file", "/no/such/file"]), 3);
+    assert_eq!(error, "warp: open /no/such/file: No such file or directory (errno 2)");
+}
+
+#[test]
+fn json_is_told_apart_by_what_is_utf8() {
+    let place = Place::new();
+    place.put("clé", "a \"b\"\n");
+    ok(&place.warp("put", ["--hex", "ff", "fe"]));
+    let value = json(&ok(&place.warp("get", ["clé", "--json"])));
+    assert_eq!(value, serde_json::json!({"key": "clé", "value": "a \"b\"\n"}));
+    let value = json(&ok(&place.warp("get", ["--hex", "ff", "--json"])));
+    assert_eq!(value, serde_json::json!({"key_base64": "/w==", "value_base64": "/g=="}));
+}
+
+#[test]
+fn scan_takes_prefix_limit_and_keys_only() {
+    let place = Place::new();
+    for (key, value) in [("user:1", "a"), ("user:2", "b\tc"), ("order:1", "d")] {
+        place.put(key, value);
+    }
+    let all = ok(&place.warp("scan", [""; 0]));
+    let expected: [&[u8]; 3] = [b"order:1\td", b"user:1\ta", b"user:2\tb\\tc"];
+    assert_eq!(sorted_lines(&all), expected);
+    let keys = ok(&place.warp("scan", ["--prefix", "user:", "--keys-only"]));
+    assert_eq!(sorted_lines(&keys), [b"user:1", b"user:2"]);
+    let two = ok(&place.warp("scan", ["--limit", "2"]));
+    assert_eq!(two.iter().filter(|&&b| b == b'\n').count(), 2);
+    let hex = ok(&place.warp("scan", ["--hex", "--prefix", "6f"]));
+    assert_eq!(hex, b"6f726465723a31\t64\n");
+    assert_eq!(ok(&place.warp("scan", ["--prefix", "none"])), b"");
+    assert_eq!(ok(&place.warp("scan", ["--limit", "0"])), b"");
+}
+
+#[test]
+fn scan_in_json_is_json_lines() {
+    let place = Place::new();
+    place.put("a", "1");
+    ok(&place.warp("put", ["--hex", "61ff", "00"]));
+    let out = ok(&place.warp("scan", ["--json"]));
+    let lines: Vec<_> = sorted_lines(&out).into_iter().map(json).collect();
+    assert!(lines.contains(&serde_json::json!({"key": "a", "value": "1"})), "{lines:?}");
+    assert!(lines.contains(&serde_json::json!({"key_base64": "Yf8=", "value": "\0"})));
+    let out = ok(&place.warp("scan", ["--json", "--keys-only", "--limit", "1"]));
+    assert_eq!(json(&out).as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let place = Place::new();
+    let file = place.path("in.tsv");
+    every_byte_tsv(&file, 20_000);
+    ok(&place.warp("load", [&file]));
+    for command in ["scan", "dump"] {
+        let mut child = place
+            .command(command, [""; 0])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap(); // and hang up
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{command}: {}", output.status);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command}");
+    }
+}
+
+#[test]
+fn a_full_output_device_is_an_error() {
+    let place = Place::new();
+    place.put("k", "v");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = place.command("get", ["k"]).stdout(full).output().unwrap();
+    let error = fails(&output, 7);
+    assert!(error.starts_with("warp: write standard output: "), "{error}");
+}
+
+#[test]
+fn load_and_dump_are_inverse_in_every_pair_of_formats() {
+    let place = Place::new();
+    let source = place.path("source.tsv");
+    every_byte_tsv(&source, 3_000);
+    ok(&place.warp("load", [&source]));
+    let tsv = ok(&place.warp("dump", ["--format", "tsv"]));
+    assert_eq!(tsv.iter().filter(|&&b| b == b'\n').count(), 3_000);
+    let jsonl = ok(&place.warp("dump", ["--format", "jsonl"]));
+    for (format, dumped) in [("tsv", &tsv), ("jsonl", &jsonl)] {
+        let copy = Place::new();
+        ok(&copy.feed("load", &["-", "--format", format], dumped));
+        let again = ok(&copy.warp("dump", ["--format", "tsv"]));
+        assert_eq!(sorted_lines(&again), sorted_lines(&tsv), "through {format}");
+    }
+}
+
+#[test]
+fn dump_to_a_file_names_the_format_by_its_extension() {
+    let place = Place::new();
+    place.put("k", "v");
+    let file = place.path("out.jsonl");
+    let said = text(&place.warp("dump", [OsStr::new("--output"), file.as_os_str()]));
+    assert_eq!(said, format!("dumped 1 record to {}\n", file.display()));
+    assert_eq!(fs::read(&file).unwrap(), b"{\"key\":\"k\",\"value\":\"v\"}\n");
+    let said =
+        ok(&place.warp("dump", [OsStr::new("--json"), OsStr::new("--output"), file.as_os_str()]));
+    assert_eq!(json(&said)["records"], 1);
+}
+
+#[test]
+fn the_last_line_of_a_key_wins() {
+    let place = Place::new();
+    ok(&place.feed("load", &["-"], b"k\t1\nk\t2\n\nother\t3\r\nk\t4"));
+    assert_eq!(place.get("k"), b"4");
+    assert_eq!(place.get("other"), b"3", "the ending of a CRLF file is not data");
+}
+
+#[test]
+fn load_reports_what_it_did() {
+    let place = Place::new();
+    let said = text(&place.feed("load", &["-"], b"a\t1\nbb\t22\n"));
+    assert!(said.starts_with("loaded 2 records, 6 B, in "), "{said}");
+    let said = json(&ok(&place.feed("load", &["-", "--json"], b"a\t1\n")));
+    assert_eq!((&said["records"], &said["bytes"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn a_malformed_line_stops_the_load_at_the_last_full_batch() {
+    let place = Place::new();
+    let mut lines: Vec<String> = (1..=30).map(|i| format!("k{i}\tv{i}\n")).collect();
+    lines[24] = "no tab here\n".to_owned();
+    let output = place.feed("load", &["-", "--batch", "10"], lines.concat().as_bytes());
+    assert_eq!(
+        fails(&output, 65),
+        "warp: standard input: line 25: no tab between key and value; stopped with 20 records \
+         stored; nothing after them went in"
+    );
+    assert_eq!(place.get("k20"), b"v20");
+    fails(&place.warp("get", ["k21"]), 1);
+    fails(&place.warp("get", ["k26"]), 1);
+    let keys = ok(&place.warp("scan", ["--keys-only"]));
+    assert_eq!(sorted_lines(&keys).len(), 20);
+}
+
+#[test]
+fn every_malformed_line_is_named() {
+    let place = Place::new();
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("tsv", b"a\tb\nk\tx\\q\n", "line 2: column 4: unknown escape"),
+        ("tsv", b"\tv\n", "line 1: the key is empty"),
+        ("jsonl", b"{\"key\":\"a\"}\n", "line 1: neither value nor value_base64"),
+        ("jsonl", b"{\"key\":\"a\",\"value\":\"b\"}\nk\tv\n", "line 2: column 1"),
+        ("jsonl", b"{\"key_base64\":\"*\",\"value\":\"b\"}\n", "line 1: key_base64: invalid"),
+        ("jsonl", b"{\"key\":\"\xff\",\"value\":\"b\"}\n", "line 1: column"),
+    ];
+    for (format, input, wanted) in cases {
+        let error = fails(&place.feed("load", &["-", "--format", format], input), 65);
+        assert!(error.contains(wanted), "{error} should contain {wanted}");
+        assert!(error.contains("stopped with 0 records stored"), "{error}");
+    }
+    let long = [&[b'k'; 65_536], &b"\tv\n"[..]].concat();
+    let error = fails(&place.feed("load", &["-"], &long), 65);
+    assert!(error.contains("line 1: key length 65536 exceeds 65535"), "{error}");
+}
+
+#[test]
+fn progress_off_a_terminal_is_lines_and_only_if_asked_for() {
+    let place = Place::new();
+    ok(&place.feed("load", &["-", "--progress=auto"], b"a\t1\n"));
+    ok(&place.feed("load", &["-", "--progress=never"], b"a\t1\n"));
+    let output = place.feed("load", &["-", "--progress"], b"a\t1\n");
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!stderr.contains('\x1b') && !stderr.contains('\r'), "{stderr:?}");
+}
+
+#[test]
+fn reading_commands_create_nothing() {
+    let place = Place::new();
+    let none: [&str; 0] = [];
+    for (command, args) in [
+        ("get", &["k"][..]),
+        ("delete", &["k"]),
+        ("scan", &none),
+        ("stats", &none),
+        ("dump", &none),
+        ("verify", &none),
+        ("checkpoint", &none),
+        ("sync", &none),
+    ] {
+        let output = place.warp(command, args);
+        assert!(!output.status.success(), "{command} of no database succeeded");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(place.db().to_str().unwrap()), "{command}: {error}");
+        assert!(!place.db().exists(), "{command} created the database");
+    }
+    let mut kept = place.command("get", ["k"]);
+    let output = kept.args(["-o", "create_if_missing=true", "-o", "read_only=false"]).output();
+    fails(&output.unwrap(), 1);
+}
+
+#[test]
+fn reading_commands_write_nothing() {
+    let place = Place::new();
+    place.put("k", "v");
+    let before = listing(&place.db());
+    for (command, args) in
+        [("get", &["k"][..]), ("scan", &[]), ("stats", &[]), ("dump", &[]), ("verify", &[])]
+    {
+        ok(&place.warp(command, args));
+        assert_eq!(listing(&place.db()), before, "{command} changed a file");
+    }
+}
+
+/// Every file below `dir` with its bytes.
+fn listing(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let bytes = fs::read(&path).unwrap();
+                found.push((path, bytes));
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "a database is files");
+    found
+}
+
+#[test]
+fn options_go_through_by_name() {
+    let place = Place::new();
+    ok(&place.warp("put", ["-o", "shards=3", "-o", "durability=sync", "k", "v"]));
+    let table = text(&place.warp("stats", [""; 0]));
+    assert!(table.lines().any(|l| l.starts_with("shards ") && l.ends_with(" 3")), "{table}");
+    let error = fails(&place.warp("get", ["-o", "shard=3", "k"]), 2);
+    assert!(error.starts_with("warp: unknown option \"shard\"; the options are "), "{error}");
+    let error = fails(&place.warp("get", ["-o", "durability=maybe", "k"]), 2);
+    assert!(error.contains("option durability"), "{error}");
+    fails(&place.warp("get", ["-o", "shards", "k"]), 2);
+    fails(&place.warp("put", ["-o", "read_only=true", "k", "v"]), 8);
+}
+
+#[test]
+fn stats_are_a_table_or_json() {
+    let place = Place::new();
+    ok(&place.feed("load", &["-"], b"a\t1\nb\t2\nc\t3\n"));
+    let table = text(&place.warp("stats", [""; 0]));
+    assert!(table.lines().any(|l| l.starts_with("keys ") && l.ends_with(" 3")), "{table}");
+    assert!(table.lines().any(|l| l.starts_with("shards ") && l.ends_with(" 24")), "{table}");
+    let stats = json(&ok(&place.warp("stats", ["--json"])));
+    assert_eq!(stats["keys"], 3, "{stats}");
+}
+
+#[test]
+fn upkeep_commands_work_on_what_is_there() {
+    let place = Place::new();
+    place.put("k", "v");
+    assert!(text(&place.warp("checkpoint", [""; 0])).starts_with("checkpoint done in "));
+    assert!(text(&place.warp("sync", [""; 0])).starts_with("sync done in "));
+    let said = json(&ok(&place.warp("checkpoint", ["--json"])));
+    assert!(said["checkpoint"]["seconds"].is_number(), "{said}");
+    assert_eq!(place.get("k"), b"v");
+}
+
+#[test]
+fn verify_reads_every_record() {
+    let place = Place::new();
+    ok(&place.feed("load", &["-"], b"a\t1\nbb\t22\n"));
+    let said = text(&place.warp("verify", [""; 0]));
+    assert_eq!(said, "sound: 2 records, 3 B of keys, 3 B of values\n");
+    let said = json(&ok(&place.warp("verify", ["--json"])));
+    assert_eq!(
+        said,
+        serde_json::json!({"sound": true, "records": 2, "key_bytes": 3, "value_bytes": 3})
+    );
+}
+
+#[test]
+fn verify_answers_4_for_a_flipped_byte() {
+    let place = Place::new();
+    let value = "0123456789abcdef".repeat(64);
+    place.put("k", &value);
+    let (path, mut bytes) = listing(&place.db())
+        .into_iter()
+        .find(|(_, bytes)| bytes.windows(value.len()).any(|w| w == value.as_bytes()))
+        .expect("some file holds the value as it is");
+    let at = bytes.windows(value.len()).position(|w| w == value.as_bytes()).unwrap();
+    bytes[at + 100] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let error = fails(&place.warp("verify", [""; 0]), 4);
+    assert!(error.starts_with("warp: "), "{error}");
+}
+
+#[test]
+fn a_database_in_use_answers_5() {
+    let place = Place::new();
+    place.put("k", "v");
+    // A load that waits for its input holds the database.
+    let mut holder = place
+        .command("load", ["-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = holder.stdin.take().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let output = loop {
+        let output = place.warp("put", ["-o", "open_timeout_ms=0", "x", "y"]);
+        if !output.status.success() || std::time::Instant::now() > deadline {
+            break output;
+        }
+    };
+    fails(&output, 5);
+    let error = fails(&place.warp("put", ["-o", "open_timeout_ms=50", "--json", "x", "y"]), 5);
+    assert_eq!(json(error.as_bytes())["error"], "busy");
+    input.write_all(b"a\t1\n").unwrap();
+    drop(input);
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(place.get("a"), b"1");
+}
+
+#[test]
+fn errors_in_json_are_one_object() {
+    let place = Place::new();
+    place.put("k", "v");
+    let error = json(fails(&place.warp("get", ["x", "--json"]), 1).as_bytes());
+    assert_eq!(
+        error,
+        serde_json::json!({
+            "error": "not_found", "message": "key \"x\" does not exist", "exit_code": 1
+        })
+    );
+    let error = json(fails(&place.warp("get", ["--json"]), 2).as_bytes());
+    assert_eq!(error["error"], "invalid_argument");
+    let error = json(fails(&place.feed("load", &["-", "--json"], b"x\n"), 65).as_bytes());
+    assert_eq!(error["error"], "malformed_input");
+}
+
+#[test]
+fn wrong_usage_answers_2_on_one_line() {
+    let place = Place::new();
+    let cases: [&[&str]; 6] = [
+        &[],
+        &["frobnicate"],
+        &["get"],
+        &["get", "db", "k", "--hex", "--base64"],
+        &["put", "db", "k", "v", "--file", "f"],
+        &["load", "db", "-", "--batch", "0"],
+    ];
+    for args in cases {
+        let output = Command::new(WARP).args(args).output().unwrap();
+        let error = fails(&output, 2);
+        assert!(error.starts_with("warp: ") && error.contains("warp --help"), "{error}");
+    }
+    fails(&place.warp("get", ["--hex", "abc"]), 2);
+    let error = fails(&place.warp("put", ["", "v"]), 2);
+    assert_eq!(error, "warp: the key is empty; keys are 1 to 65535 bytes");
+}
+
+#[test]
+fn a_key_over_the_limit_answers_9() {
+    let place = Place::new();
+    let key = "k".repeat(65_536);
+    assert_eq!(
+        fails(&place.warp("put", [&key[..], "v"]), 9),
+        "warp: key length 65536 exceeds 65535"
+    );
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let help = Command::new(WARP).arg("--help").output().unwrap();
+    let help = text(&help);
+    for word in ["Exit codes:", "load", "checkpoint", "--hex"] {
+        assert!(help.contains(word), "{word} is not in {help}");
+    }
+    let version = text(&Command::new(WARP).arg("--version").output().unwrap());
+    assert_eq!(version, concat!("warp ", env!("CARGO_PKG_VERSION"), "\n"));
+    let load = text(&Command::new(WARP).args(["load", "--help"]).output().unwrap());
+    assert!(load.contains("\\xHH") && load.contains("key_base64"), "{load}");
+}
