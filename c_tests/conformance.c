@@ -311,7 +311,7 @@ static warp_status run_open(runner *r, const json *step) {
     } else if (status == WARP_OK) {
         r->db = db;
         r->options = options;
-        snprintf(r->dir, sizeof r->dir, "%s", dir);
+        if (dir != r->dir) snprintf(r->dir, sizeof r->dir, "%s", dir);
     }
     return status;
 }

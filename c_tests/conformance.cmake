@@ -1,5 +1,5 @@
 # The runners of the conformance suite (tests/conformance), one test a file so that a failure says
-# which. The data set is written and read once the files that need a directory are not pending.
+# which, and the data set that programs write and read for each other.
 file(GLOB warp_conformance_files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/conformance/*.json")
 
 function(warp_conformance program)
@@ -11,9 +11,27 @@ function(warp_conformance program)
   endforeach()
 endfunction()
 
+# Each program writes the data set, each reads it. While the files that reopen a directory are
+# pending, so is this.
+set(warp_reopen "${PROJECT_SOURCE_DIR}/tests/conformance/reopen.json")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${warp_reopen}")
+file(STRINGS "${warp_reopen}" warp_reopen_pending REGEX "^  \"pending\":")
+function(warp_dataset name)
+  if(NOT warp_reopen_pending)
+    set(commands "")
+    foreach(program IN LISTS ARGN)
+      list(APPEND commands $<TARGET_FILE:${program}>)
+    endforeach()
+    add_test(NAME ${name}
+      COMMAND sh "${PROJECT_SOURCE_DIR}/tests/conformance/cross.sh" ${commands})
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "${warp_environment}" TIMEOUT 300)
+  endif()
+endfunction()
+
 add_executable(conformance conformance.c)
 target_link_libraries(conformance PRIVATE WarpEngine::warp_engine)
 warp_conformance(conformance)
+warp_dataset(dataset conformance)
 
 find_program(WARP_PYTHON NAMES python3)
 if(WARP_PYTHON)
