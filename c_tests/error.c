@@ -30,6 +30,13 @@ static void the_text_is_the_threads_and_only_failures_change_it(void) {
     CHECK_STATUS(warp_close(db), WARP_OK);
 }
 
+/* A pointer from before the next failure is still a string, whose text is then the new one. */
+static void the_pointer_stays(void) {
+    const char *text = warp_last_error();
+    CHECK_STATUS(warp_sync(NULL), WARP_ERR_INVALID_ARGUMENT);
+    CHECK(text == warp_last_error() && strcmp(text, "db is NULL") == 0);
+}
+
 static void nulls(void) {
     warp_db *db = open_memory(), *none = (warp_db *)&db;
     CHECK_STATUS(warp_open(NULL, NULL, NULL), WARP_ERR_INVALID_ARGUMENT);
@@ -52,6 +59,7 @@ static void nulls(void) {
 
 int main(void) {
     the_text_is_the_threads_and_only_failures_change_it();
+    the_pointer_stays();
     nulls();
     return 0;
 }

@@ -53,9 +53,13 @@ static void child(void) {
     REFUSED(warp_write(db, batch));
     warp_batch_free(batch);
 
+    /* What the child may not free leaks by contract. It stays reachable, through this copy and
+     * the handles, so that a leak checker speaks of other leaks only. */
+    static warp_value kept;
+    kept = pinned;
     warp_iter_free(it);
     warp_value_release(&pinned);
-    CHECK(pinned.data == NULL);
+    CHECK(pinned.data == NULL && kept.data != NULL);
     REFUSED(warp_close(db));
 
     warp_db *own = open_memory();

@@ -197,11 +197,13 @@ const char *warp_status_name(warp_status status);
 /**
  * Give the text of the last failure on the calling thread.
  *
- * The text is one line of UTF-8, lower case, and names the file, shard, offset or argument
- * concerned. It is for people: programs test the status.
+ * The text is one line of UTF-8, lower case, at most 1,023 bytes, and names the file, shard,
+ * offset or argument concerned. It is for people: programs test the status.
  *
- * Returns a string that is never NULL (empty when nothing has failed yet) and that is valid until
- * the next failure on the same thread or the end of the thread.
+ * Returns a string that is never NULL (empty when nothing has failed yet). The pointer is the
+ * same at every call and valid until the thread ends; the next failure on the thread replaces
+ * the text, so copy what is kept. Beware of f(warp_put(...), warp_last_error()): C may fetch the
+ * text before it makes the call.
  */
 const char *warp_last_error(void);
 

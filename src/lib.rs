@@ -19,16 +19,27 @@
 
 mod batch;
 mod db;
+mod engine;
+mod epoch;
 mod error;
 #[doc(hidden)]
 pub mod ffi;
+mod hash;
+mod index;
+mod iter;
 mod limits;
+mod log;
 mod options;
 mod packed;
+mod sys;
+mod value;
 
 pub use batch::Batch;
-pub use db::{Db, Iter, Nowait, Pinned, Stats};
+pub use db::{Db, Nowait};
+pub use engine::stats::Stats;
 pub use error::{Error, ErrorKind, Result};
+pub use iter::Iter;
 pub use limits::{BATCH_BYTES_MAX, KEY_LEN_MAX, SHARDS_DEFAULT, SHARDS_MAX, VALUE_LEN_MAX};
 pub use options::{Durability, Options, OPTION_NAMES};
 pub use packed::{PackedOp, PackedOps, PACKED_DELETE, PACKED_PUT};
+pub use value::Pinned;

@@ -1,0 +1,128 @@
+//! Checkpoints: so that open replays the tails of the logs and not all of them.
+//!
+//! The steps, and what a crash leaves at each:
+//! 1. take every log's position, shard by shard, under the shard's lock, and the segment table;
+//! 2. write the index image of all shards into a new file, while reads and writes go on;
+//! 3. run a sync pass: every record that the image points to is on the device;
+//! 4. sync the image, then the directory: up to here the old checkpoint holds;
+//! 5. replace CHECKPOINT (write beside, sync, rename, sync the directory): the new one holds;
+//! 6. remove the old image: one left over is removed at the next open.
+//!
+//! A record below the positions of step 1 was published before its shard's lock was released
+//! (`log`, invariant 1), so the image, which is taken later, has it or what replaced it.
+
+use super::meta::{image_name, Checkpoint, SegmentInfo, CHECKPOINT};
+use super::{image, Engine, Home};
+use crate::error::{Error, Result};
+use crate::sys::io::replace_file;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// The state of checkpoints.
+#[derive(Default)]
+pub(crate) struct Checkpoints {
+    /// The number of the last one; held while one is made.
+    last: Mutex<u64>,
+    published: AtomicU64,
+    /// Bytes in all logs at the last one.
+    log_bytes: AtomicU64,
+}
+
+impl Checkpoints {
+    /// Goes on after checkpoint `number`.
+    pub(crate) fn new(number: u64) -> Self {
+        Checkpoints { last: Mutex::new(number), ..Self::default() }
+    }
+
+    /// Checkpoints published since open.
+    pub(crate) fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// Log bytes written since the last one.
+    pub(crate) fn log_bytes_since(&self, now: u64) -> u64 {
+        now.saturating_sub(self.log_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Notes how much there was when the last one was made.
+    pub(crate) fn set_log_bytes(&self, now: u64) {
+        self.log_bytes.store(now, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Makes a checkpoint.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let Some(home) = &self.home else { return Ok(()) };
+        self.check_writable()?;
+        let mut last = self.checkpoints.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = *last + 1;
+        let mut checkpoint = self.take_positions(number);
+        let log_bytes = checkpoint.segments.iter().map(|s| s.end).sum();
+        let name = image_name(number);
+        match self.write_image(home, &name) {
+            Ok(blocks) => checkpoint.image_blocks = blocks,
+            Err(e) => {
+                // The old checkpoint holds; a file in part is of no use to anyone.
+                let _ = home.io.remove(&home.dir.join(&name));
+                return Err(e);
+            }
+        }
+        replace_file(&*home.io, &home.dir, CHECKPOINT, &checkpoint.encode()).map_err(|e| {
+            Error::os(format!("publish {}", home.dir.join(CHECKPOINT).display()), &e)
+        })?;
+        let old = std::mem::replace(&mut *last, number);
+        let old = home.dir.join(image_name(old));
+        if home.io.exists(&old).unwrap_or(false) {
+            let _ = home.io.remove(&old);
+        }
+        self.checkpoints.published.fetch_add(1, Ordering::Relaxed);
+        self.checkpoints.set_log_bytes(log_bytes);
+        Ok(())
+    }
+
+    /// Step 1.
+    fn take_positions(&self, number: u64) -> Checkpoint {
+        let mut checkpoint = Checkpoint { number, image: number, ..Checkpoint::default() };
+        let mut ends = Vec::new();
+        for shard in &self.shards {
+            let state = shard.lock();
+            checkpoint.logs.push((state.log.position(), state.seq));
+            ends.push(state.log.position());
+        }
+        for segment in self.slots.all() {
+            let position = ends[segment.id.log as usize];
+            // One that was made after its log's position was taken is not part of this.
+            if segment.id.ordinal > position.ordinal {
+                continue;
+            }
+            let is_last = segment.id.ordinal == position.ordinal;
+            let end = if is_last { position.offset } else { segment.end().unwrap_or(0) as u64 };
+            checkpoint.segments.push(SegmentInfo {
+                slot: segment.id.slot,
+                log: segment.id.log,
+                generation: segment.id.generation,
+                ordinal: segment.id.ordinal,
+                end,
+                dead: segment.dead_bytes.load(Ordering::Relaxed),
+            });
+        }
+        checkpoint
+    }
+
+    /// Steps 2 to 4.
+    fn write_image(&self, home: &Home, name: &str) -> Result<u64> {
+        let path = home.dir.join(name);
+        let os =
+            |action: &str, e: &std::io::Error| Error::os(format!("{action} {}", path.display()), e);
+        if home.io.exists(&path).map_err(|e| os("look for", &e))? {
+            home.io.remove(&path).map_err(|e| os("remove", &e))?;
+        }
+        let file = home.io.create(&path).map_err(|e| os("create", &e))?;
+        let blocks = image::write(self, &*file).map_err(|e| e.context(path.display()))?;
+        self.run_pass(self.token())?;
+        file.sync_data().map_err(|e| os("sync", &e))?;
+        home.io.sync_dir(&home.dir).map_err(|e| os("sync the directory of", &e))?;
+        Ok(blocks)
+    }
+}

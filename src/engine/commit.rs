@@ -1,0 +1,304 @@
+//! Group commit: how writes become durable together under `durability=sync`.
+//!
+//! Writers queue; one of them leads. The leader takes all that is queued, and for this group
+//! 1. locks the shards concerned and the one whose log takes the group;
+//! 2. appends every record to that one log (an index entry may point into any log), each under
+//!    its own shard's next sequence number;
+//! 3. syncs that log;
+//! 4. publishes the entries, unlocks, and wakes the group.
+//!
+//! Writers that arrive meanwhile form the next group, and the first of them leads it. So the
+//! device sees one sync for a group, and nobody reads a value before it is durable.
+//!
+//! A crash before 3 leaves records that nobody acknowledged; recovery may find some. A failed
+//! sync halts the database: the group is told so, and its entries are never published.
+
+use super::durability::sync_failed;
+use super::write::{Change, Locked, Prepared, Write};
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::hash::KeyHash;
+use crate::log::record::{Kind, KILLED_LEN};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// What a member of a group waits for.
+enum Turn {
+    Waiting,
+    /// The member is to lead the next group.
+    Lead,
+    Done(Result<bool>),
+}
+
+/// One writer in the queue, on its own stack.
+struct Member<'a> {
+    request: Request<'a>,
+    turn: Mutex<Turn>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    One(Write<'a>, KeyHash),
+    Batch(&'a Prepared<'a>),
+}
+
+/// The queue.
+#[derive(Default)]
+pub(crate) struct Commits {
+    queue: Mutex<Queue>,
+    /// The shard whose log takes the groups. It moves on when its segment is full, so that the
+    /// logs fill alike, and stays until then, so that one file is synced again and again.
+    home: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Members who wait on their stacks until their turn is done.
+    waiting: Vec<MemberPointer>,
+    has_leader: bool,
+}
+
+#[derive(Clone, Copy)]
+struct MemberPointer(*const Member<'static>);
+
+// SAFETY: a member is shared by its own thread and the leader, through a mutex.
+unsafe impl Send for MemberPointer {}
+
+impl MemberPointer {
+    /// # Safety
+    /// The member has not been told that it is done.
+    unsafe fn get<'a>(self) -> &'a Member<'a> {
+        // SAFETY: its thread keeps it on the stack until then.
+        unsafe { &*self.0.cast() }
+    }
+}
+
+impl Member<'_> {
+    fn tell(&self, turn: Turn) {
+        // Under the lock to the end: once the member sees `Done`, its memory may be gone.
+        let mut now = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = turn;
+        self.changed.notify_one();
+    }
+
+    /// Waits for a turn other than waiting.
+    fn wait(&self) -> Turn {
+        let mut now = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match std::mem::replace(&mut *now, Turn::Waiting) {
+                Turn::Waiting => {
+                    now = self.changed.wait(now).unwrap_or_else(PoisonError::into_inner);
+                }
+                turn => return turn,
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Makes one write durable, then visible. False: its condition did not hold.
+    pub(crate) fn commit(&self, write: Write) -> Result<bool> {
+        self.join(Request::One(write, self.hasher.hash(write.key())))
+    }
+
+    /// Makes a batch durable, then visible.
+    pub(crate) fn commit_batch(&self, batch: &Prepared) -> Result<()> {
+        self.join(Request::Batch(batch)).map(|_| ())
+    }
+
+    fn join(&self, request: Request) -> Result<bool> {
+        self.check_writable()?;
+        let member = Member { request, turn: Mutex::new(Turn::Waiting), changed: Condvar::new() };
+        let pointer = MemberPointer(std::ptr::from_ref(&member).cast());
+        let mut queue = self.commits.lock();
+        queue.waiting.push(pointer);
+        let leads = !std::mem::replace(&mut queue.has_leader, true);
+        drop(queue);
+        if !leads {
+            match member.wait() {
+                Turn::Done(answer) => return answer,
+                Turn::Lead | Turn::Waiting => {}
+            }
+        }
+        self.lead();
+        match member.wait() {
+            Turn::Done(answer) => answer,
+            Turn::Lead | Turn::Waiting => unreachable!("the leader is in its own group"),
+        }
+    }
+
+    /// Commits all that is queued, and names the next leader.
+    fn lead(&self) {
+        let group = std::mem::take(&mut self.commits.lock().waiting);
+        // SAFETY: every member waits until it is told, below.
+        let requests: Vec<Request> = group.iter().map(|m| unsafe { m.get() }.request).collect();
+        // A panic must not leave the group waiting for ever.
+        let work = std::panic::AssertUnwindSafe(|| self.commit_group(&requests));
+        let answers = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            let error = Error::new(
+                crate::error::ErrorKind::Internal,
+                "a defect in group commit; the database takes no more writes",
+            );
+            self.halt(error.clone());
+            requests.iter().map(|_| Err(error.clone())).collect()
+        });
+        let mut queue = self.commits.lock();
+        match queue.waiting.first() {
+            // SAFETY: it waits, and only this leader tells it, now or as part of its own group.
+            Some(next) => unsafe { next.get() }.tell(Turn::Lead),
+            None => queue.has_leader = false,
+        }
+        drop(queue);
+        for (member, answer) in group.iter().zip(answers) {
+            // SAFETY: not yet told.
+            unsafe { member.get() }.tell(Turn::Done(answer));
+        }
+    }
+
+    fn commit_group(&self, requests: &[Request]) -> Vec<Result<bool>> {
+        if let Err(e) = self.check_writable() {
+            return requests.iter().map(|_| Err(e.clone())).collect();
+        }
+        let home = self.commits.home.load(Ordering::Relaxed) % self.shards.len();
+        let mut locked = self.lock_shards(shards_of(self, requests, home).into_iter());
+        let ordinal = locked.state(home).log.ordinal();
+        let mut group = Group { engine: self, home, changes: Vec::new() };
+        let mut answers: Vec<_> = requests.iter().map(|r| group.append(r, &mut locked)).collect();
+        let changes = group.changes;
+        if !changes.is_empty() {
+            let done = self.sync_log(home, &mut locked).and_then(|()| {
+                changes.iter().try_for_each(|change| {
+                    self.publish(locked.state(self.shard_number(change.hash)), *change)
+                        .inspect_err(|e| self.halt(e.clone()))
+                })
+            });
+            if let Err(e) = done {
+                answers = requests.iter().map(|_| Err(e.clone())).collect();
+            }
+        }
+        if locked.state(home).log.ordinal() != ordinal {
+            self.commits.home.store((home + 1) % self.shards.len(), Ordering::Relaxed);
+        }
+        answers
+    }
+
+    /// Syncs all that is unsynced in one log.
+    fn sync_log(&self, home: usize, locked: &mut Locked) -> Result<()> {
+        let mut segments = Vec::new();
+        locked.state(home).log.take_unsynced(&mut segments);
+        let synced = segments
+            .iter()
+            .try_for_each(|(s, _)| s.sync().map_err(|e| sync_failed(s, &e)))
+            .and_then(|()| self.source.sync_dir());
+        match synced {
+            Ok(()) => {
+                segments.iter().for_each(|(segment, end)| segment.set_synced(*end));
+                self.passes.count_syncs(segments.len() as u64);
+                Ok(())
+            }
+            Err(e) => {
+                self.halt(e.clone());
+                Err(e)
+            }
+        }
+    }
+}
+
+impl Commits {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The shards that a group's keys belong to and `home`, ascending.
+fn shards_of(engine: &Engine, requests: &[Request], home: usize) -> Vec<usize> {
+    let mut shards = vec![home];
+    for request in requests {
+        match request {
+            Request::One(_, hash) => shards.push(engine.shard_number(*hash)),
+            Request::Batch(batch) => shards.extend(&batch.shards),
+        }
+    }
+    shards.sort_unstable();
+    shards.dedup();
+    shards
+}
+
+/// A group while its records are appended.
+struct Group<'e, 'a> {
+    engine: &'e Engine,
+    home: usize,
+    /// What will be published, in order.
+    changes: Vec<Change<'a>>,
+}
+
+impl<'a> Group<'_, 'a> {
+    fn append(&mut self, request: &Request<'a>, locked: &mut Locked) -> Result<bool> {
+        match *request {
+            Request::Batch(batch) => {
+                // A delete inside the batch of a key that the group has just put would look at
+                // the index alone and miss it, so what is pending is made plain first.
+                if batch
+                    .ops
+                    .iter()
+                    .any(|o| o.op.value.is_none() && self.pending(o.op.key).is_some())
+                {
+                    return self.append_batch_after_pending(batch, locked);
+                }
+                let changes = self.engine.append_batch(batch, self.home, locked)?;
+                self.changes.extend(changes);
+                Ok(true)
+            }
+            Request::One(write, hash) => self.append_one(write, hash, locked),
+        }
+    }
+
+    /// The last pending change of a key.
+    fn pending(&self, key: &[u8]) -> Option<Change<'a>> {
+        self.changes.iter().rev().find(|c| c.key == key).copied()
+    }
+
+    fn append_one(&mut self, write: Write<'a>, hash: KeyHash, locked: &mut Locked) -> Result<bool> {
+        let (engine, key) = (self.engine, write.key());
+        let found = match self.pending(key) {
+            Some(Change { kind: Kind::Put, at, .. }) => {
+                // SAFETY: the locks keep the record, which this group wrote.
+                Some(unsafe { engine.slots.record(at)? })
+            }
+            Some(_) => None,
+            None => engine.current(hash, key)?.map(|(_, found)| found),
+        };
+        // SAFETY: the locks keep the record.
+        let current = found.as_ref().map(|found| unsafe { found.raw.value() });
+        let killed = found.as_ref().map_or([0; KILLED_LEN], |f| engine.killed(f).encode());
+        let (kind, value) = match write.outcome(current) {
+            None => return Ok(false),
+            Some(None) if found.is_none() => return Ok(true),
+            Some(None) => (Kind::Delete, &killed[..]),
+            Some(Some(value)) => (Kind::Put, value),
+        };
+        let shard = engine.shard_number(hash);
+        let seq = locked.state(shard).seq + 1;
+        let log = &mut locked.state(self.home).log;
+        let at = log.append((kind, 0, seq), key, value, &engine.source)?;
+        locked.state(shard).seq = seq;
+        self.changes.push(Change { hash, key, kind, at });
+        Ok(true)
+    }
+
+    /// Syncs and publishes what is pending, then appends the batch.
+    fn append_batch_after_pending(
+        &mut self,
+        batch: &Prepared<'a>,
+        locked: &mut Locked,
+    ) -> Result<bool> {
+        self.engine.sync_log(self.home, locked)?;
+        for change in self.changes.drain(..) {
+            self.engine.publish(locked.state(self.engine.shard_number(change.hash)), change)?;
+        }
+        let changes = self.engine.append_batch(batch, self.home, locked)?;
+        self.changes.extend(changes);
+        Ok(true)
+    }
+}

@@ -1,0 +1,204 @@
+//! The index image: the indexes of all shards in one file, so that open replays only the tails.
+//!
+//! ```text
+//! Format (little-endian): blocks, in any order, up to the end that CHECKPOINT's count gives
+//!   0 magic u32 "WIMG" | shard u32 | first group u32 | groups u32 | payload length u64 |
+//!     crc32 of the payload and the 24 bytes before u32 | 0 u32
+//!  32 payload: for each group: lines u32 | 0 u32 | lines x 8 x word u64
+//! ```
+//!
+//! The words are the index's own (see `index/entry.rs`, `index/line.rs`). The image of a serving
+//! database is not of one moment: it holds every entry that was there when the checkpoint's
+//! positions were taken, or a newer one for the same key, and replay from those positions does the
+//! rest.
+
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::index::entry::Location;
+use crate::index::rows::GROUPS;
+use crate::sys;
+use crate::sys::io::File;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+const MAGIC: u32 = u32::from_le_bytes(*b"WIMG");
+const BLOCK_HEADER: usize = 32;
+/// A block is written once its payload reaches this.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Threads for work that is spread over shards.
+pub(crate) fn workers(parts: usize) -> usize {
+    sys::cores().min(8).min(parts).max(1)
+}
+
+/// Writes the image of all shards; returns the number of blocks.
+pub(crate) fn write(engine: &Engine, file: &dyn File) -> Result<u64> {
+    let (next_shard, end, blocks) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let put = |block: &mut Block| -> Result<()> {
+        let bytes = block.finish();
+        let at = end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        file.write_all_at(bytes, at).map_err(|e| Error::os("write the index image", &e))?;
+        blocks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    };
+    let work = || -> Result<()> {
+        let mut words = Vec::new();
+        loop {
+            let shard = next_shard.fetch_add(1, Ordering::Relaxed);
+            let Some(index) = engine.shards.get(shard).map(|s| &s.index) else { return Ok(()) };
+            let mut block = Block::new(shard, 0);
+            for group in 0..GROUPS {
+                index.snapshot_group(group, &mut words);
+                block.add(&words);
+                if block.bytes.len() >= BLOCK_BYTES {
+                    put(&mut block)?;
+                    block = Block::new(shard, group + 1);
+                }
+            }
+            if block.groups > 0 {
+                put(&mut block)?;
+            }
+        }
+    };
+    run(workers(engine.shards.len()), work)?;
+    Ok(blocks.into_inner())
+}
+
+/// Runs `work` on several threads and returns the first error.
+pub(crate) fn run(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+    if threads <= 1 {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        all.into_iter().try_for_each(|t| match t.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+struct Block {
+    bytes: Vec<u8>,
+    shard: usize,
+    first: usize,
+    groups: usize,
+}
+
+impl Block {
+    fn new(shard: usize, first: usize) -> Block {
+        Block { bytes: vec![0; BLOCK_HEADER], shard, first, groups: 0 }
+    }
+
+    fn add(&mut self, words: &[u64]) {
+        self.bytes.extend_from_slice(&((words.len() / 8) as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+        self.groups += 1;
+    }
+
+    fn finish(&mut self) -> &[u8] {
+        let payload = (self.bytes.len() - BLOCK_HEADER) as u64;
+        let numbers = [MAGIC, self.shard as u32, self.first as u32, self.groups as u32];
+        for (i, n) in numbers.iter().enumerate() {
+            self.bytes[i * 4..i * 4 + 4].copy_from_slice(&n.to_le_bytes());
+        }
+        self.bytes[16..24].copy_from_slice(&payload.to_le_bytes());
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&self.bytes[BLOCK_HEADER..]);
+        crc.update(&self.bytes[..24]);
+        self.bytes[24..28].copy_from_slice(&crc.finalize().to_le_bytes());
+        &self.bytes
+    }
+}
+
+/// The fixed part of a block, lengths checked against the file.
+#[derive(Clone, Copy)]
+struct BlockHeader {
+    at: usize,
+    shard: usize,
+    first: usize,
+    groups: usize,
+    payload: usize,
+    crc: u32,
+}
+
+/// Loads an image of `blocks` blocks into empty indexes. False: it is damaged, or not of these
+/// segments; the indexes are then to be thrown away.
+pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool> {
+    let os = |e: std::io::Error| Error::os("read the index image", &e);
+    let len = file.len().map_err(os)? as usize;
+    if len == 0 {
+        return Ok(blocks == 0);
+    }
+    let map = file.map(len, false).map_err(os)?;
+    // SAFETY: the map is of `len` bytes, and nobody writes an image after it was published.
+    let bytes = unsafe { std::slice::from_raw_parts(map.address(), len) };
+    let Some(headers) = headers(bytes, blocks, engine.shards.len()) else { return Ok(false) };
+    let (next, good) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || -> Result<()> {
+        while let Some(header) = headers.get(next.fetch_add(1, Ordering::Relaxed)) {
+            good.fetch_add(usize::from(load_block(engine, bytes, header)?), Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    run(workers(headers.len()), work)?;
+    Ok(good.into_inner() == headers.len())
+}
+
+/// The headers of all blocks; `None` if they are not a whole image of `shards` shards.
+fn headers(bytes: &[u8], blocks: u64, shards: usize) -> Option<Vec<BlockHeader>> {
+    let mut headers = Vec::new();
+    let mut groups = vec![0; shards];
+    let mut at = 0;
+    for _ in 0..blocks {
+        let head = bytes.get(at..at + BLOCK_HEADER)?;
+        let n = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
+        let payload = usize::try_from(u64::from(n(16)) | u64::from(n(20)) << 32).ok()?;
+        let header = BlockHeader {
+            at: at + BLOCK_HEADER,
+            shard: n(4) as usize,
+            first: n(8) as usize,
+            groups: n(12) as usize,
+            payload,
+            crc: n(24),
+        };
+        let end = header.at.checked_add(payload)?;
+        if n(0) != MAGIC || end > bytes.len() || header.first + header.groups > GROUPS {
+            return None;
+        }
+        *groups.get_mut(header.shard)? += header.groups;
+        headers.push(header);
+        at = end;
+    }
+    groups.iter().all(|g| *g == GROUPS).then_some(headers)
+}
+
+fn load_block(engine: &Engine, bytes: &[u8], header: &BlockHeader) -> Result<bool> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut payload = &bytes[header.at..header.at + header.payload];
+    crc.update(payload);
+    crc.update(&bytes[header.at - BLOCK_HEADER..header.at - 8]);
+    if crc.finalize() != header.crc {
+        return Ok(false);
+    }
+    let is_valid = |at: Location| at.offset != 0 && engine.slots.covers(at);
+    let shard = &engine.shards[header.shard];
+    let mut words = Vec::new();
+    for group in header.first..header.first + header.groups {
+        let Some((head, rest)) = payload.split_first_chunk::<8>() else { return Ok(false) };
+        let lines = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let Some((body, rest)) = rest.split_at_checked(lines * 64) else { return Ok(false) };
+        payload = rest;
+        words.clear();
+        let word = |b: &[u8]| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+        words.extend(body.chunks_exact(8).map(word));
+        let mut state = shard.lock();
+        // SAFETY: the shard's lock is held.
+        let loaded = unsafe { shard.index.load_group(group, &words, is_valid) };
+        match loaded.map_err(|e| Error::os("allocate the index", &e))? {
+            Some(keys) => state.keys += keys as u64,
+            None => return Ok(false),
+        }
+    }
+    Ok(payload.is_empty())
+}

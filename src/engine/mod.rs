@@ -1,0 +1,142 @@
+//! The engine: shards, and what they share.
+//!
+//! Invariants:
+//! 1. An operation runs on its caller's thread, and touches the shard of its key alone; a batch
+//!    locks the shards of all its keys, in ascending order.
+//! 2. A read takes no lock, holds an epoch guard while it looks at records, and writes nothing
+//!    that another thread reads.
+//! 3. Locks are taken in this order: checkpoint, sync pass, shards by number, then the leaves
+//!    (row arena, slot table, segment source).
+//! 4. Once `halted` is set nothing is written any more; reads go on.
+
+pub(crate) mod checkpoint;
+pub(crate) mod commit;
+pub(crate) mod durability;
+pub(crate) mod image;
+pub(crate) mod meta;
+pub(crate) mod open;
+pub(crate) mod read;
+pub(crate) mod recovery;
+pub(crate) mod stats;
+pub(crate) mod upkeep;
+pub(crate) mod write;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::hash::{Hasher, KeyHash};
+use crate::index::rows::RowArena;
+use crate::index::Index;
+use crate::log::slots::SlotTable;
+use crate::log::source::SegmentSource;
+use crate::log::Log;
+use crate::options::{Durability, Options};
+use crate::sys::io::Io;
+use crossbeam_utils::CachePadded;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// An independent part of the database: a share of the keys, their index and a log.
+pub(crate) struct Shard {
+    pub(crate) index: Index,
+    state: Mutex<ShardState>,
+}
+
+/// What a shard's lock protects, besides the writing side of its index.
+pub(crate) struct ShardState {
+    pub(crate) log: Log,
+    /// The last sequence number given to a record of one of the shard's keys.
+    pub(crate) seq: u64,
+    pub(crate) keys: u64,
+    pub(crate) puts: u64,
+    pub(crate) deletes: u64,
+}
+
+impl Shard {
+    fn new(number: usize, arena: &Arc<RowArena>) -> Shard {
+        let state =
+            ShardState { log: Log::new(number as u32), seq: 0, keys: 0, puts: 0, deletes: 0 };
+        Shard { index: Index::new(arena.clone()), state: Mutex::new(state) }
+    }
+
+    /// Takes the shard's lock. A panic under it makes the handle refuse writes (see `ffi`), so
+    /// what it protects is looked at by readers of counters at most.
+    #[inline(always)]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ShardState> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// Where a database on disk lives.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) dir: PathBuf,
+    pub(crate) io: Arc<dyn Io>,
+}
+
+/// An open database.
+pub(crate) struct Engine {
+    pub(crate) options: Options,
+    pub(crate) hasher: Hasher,
+    pub(crate) shards: Box<[CachePadded<Shard>]>,
+    /// The shard of each placement slot.
+    pub(crate) placement: Box<[AtomicU16]>,
+    pub(crate) slots: Arc<SlotTable>,
+    pub(crate) source: SegmentSource,
+    pub(crate) reads: stats::ReadCounters,
+    pub(crate) passes: durability::Passes,
+    pub(crate) commits: commit::Commits,
+    pub(crate) checkpoints: checkpoint::Checkpoints,
+    pub(crate) opened: open::Opened,
+    /// `None` for a database in memory.
+    pub(crate) home: Option<Home>,
+    /// The directory's lock, until the database is closed.
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
+    /// Set once nothing may be written any more, with the reason beside it.
+    halted: AtomicBool,
+    halt_reason: Mutex<Option<Error>>,
+}
+
+impl Engine {
+    #[inline(always)]
+    pub(crate) fn shard_number(&self, hash: KeyHash) -> usize {
+        usize::from(self.placement[hash.slot()].load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn shard(&self, hash: KeyHash) -> &Shard {
+        &self.shards[self.shard_number(hash)]
+    }
+
+    /// Whether acknowledged writes must be on the device.
+    #[inline(always)]
+    pub(crate) fn is_sync(&self) -> bool {
+        self.options.durability == Durability::Sync && self.home.is_some()
+    }
+
+    /// Refuses writes where there may be none.
+    #[inline(always)]
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.halted.load(Ordering::Relaxed) {
+            return Err(self.halt_error());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn halt_error(&self) -> Error {
+        let reason = self.halt_reason.lock().unwrap_or_else(|e| e.into_inner());
+        reason.clone().unwrap_or_else(|| Error::new(ErrorKind::Internal, "the database has halted"))
+    }
+
+    /// Stops all writing for good. The first reason stays.
+    #[cold]
+    pub(crate) fn halt(&self, reason: Error) {
+        self.halt_reason.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(reason);
+        self.halted.store(true, Ordering::SeqCst);
+    }
+
+    /// Gives the directory back.
+    pub(crate) fn unlock(&self) {
+        self.lock.lock().unwrap_or_else(|e| e.into_inner()).take();
+    }
+}

@@ -1,0 +1,309 @@
+//! Opening and closing.
+//!
+//! Steps of open: take the directory's lock (waiting with backoff); read MANIFEST, STATE and
+//! CHECKPOINT, or create them; recover; mark STATE as not clean, synced; start the upkeep threads.
+//! A new database exists once its MANIFEST does, which is written last.
+//!
+//! Steps of close: stop the threads, checkpoint (which syncs), mark STATE as clean, synced, and give
+//! the lock back. A crash anywhere in between leaves a directory that is recovered as after any
+//! other crash.
+
+use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE};
+use super::{checkpoint, commit, durability, recovery, stats, Engine, Home, Shard};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hash::{Hasher, SLOTS};
+use crate::index::rows::RowArena;
+use crate::log::slots::SlotTable;
+use crate::log::source::SegmentSource;
+use crate::options::Options;
+use crate::sys::io::{read_file, replace_file, Io};
+use crate::sys::{self, barrier};
+use crossbeam_utils::CachePadded;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU16};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// What open found and did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Opened {
+    pub(crate) replayed: u64,
+    pub(crate) micros: u64,
+    pub(crate) cut_logs: u64,
+    pub(crate) cut_bytes: u64,
+    pub(crate) rebuilt: bool,
+}
+
+impl Engine {
+    /// Opens a database in memory.
+    pub(crate) fn open_memory(options: &Options) -> Result<Engine> {
+        let begin = Instant::now();
+        if options.read_only {
+            return Err(Error::invalid(
+                "a database in memory cannot be opened with read_only=true",
+            ));
+        }
+        let manifest = new_manifest(options)?;
+        let io: Arc<dyn Io> = Arc::new(sys::unix::UnixIo);
+        let mut engine = assemble(options, &manifest, None, io, 1);
+        engine.opened.micros = begin.elapsed().as_micros() as u64;
+        Ok(engine)
+    }
+
+    /// Opens the database in `dir`, through `io`.
+    pub(crate) fn open_dir(dir: &Path, options: &Options, io: Arc<dyn Io>) -> Result<Engine> {
+        let begin = Instant::now();
+        check_path(dir, options, &*io)?;
+        let lock = take_lock(dir, options, &*io, begin)?;
+        let home = Home { dir: dir.to_path_buf(), io: io.clone() };
+        let manifest = match read_meta(&home, MANIFEST)? {
+            Some(bytes) => Manifest::decode(&bytes).map_err(|e| e.context(dir.display()))?,
+            None => create(&home, options)?,
+        };
+        if options.shards.is_some_and(|n| n != manifest.shards) {
+            return Err(Error::invalid(format!(
+                "option shards: {} has {} shards, which was fixed when it was created; \
+                 leave the option out",
+                dir.display(),
+                manifest.shards
+            )));
+        }
+        let state = read_state(&home)?;
+        let checkpoint = read_checkpoint(&home, manifest.shards)?;
+        let boot = sys::boot_id();
+        let context = recovery::Context {
+            home: &home,
+            database: manifest.database,
+            checkpoint: &checkpoint,
+            clean: state.is_some_and(|s| s.clean),
+            same_boot: state.is_some_and(|s| s.boot != 0 && s.boot == boot),
+            writable: !options.read_only,
+        };
+        let found = recovery::find_segments(&context, manifest.shards)?;
+        let opens = state.map_or(0, |s| s.opens).max(found.generation >> 32) + 1;
+        let mut engine = assemble(options, &manifest, Some(dir), io.clone(), opens);
+        engine.opened = recovery::recover(&mut engine, &context, found)?;
+        engine.checkpoints = checkpoint::Checkpoints::new(checkpoint.number);
+        engine.checkpoints.set_log_bytes(checkpoint.segments.iter().map(|s| s.end).sum());
+        engine.lock = Mutex::new(Some(lock));
+        engine.home = Some(home);
+        if !options.read_only {
+            engine.mark(State { clean: false, opens, boot })?;
+            engine.remove_old_images(&checkpoint);
+        } else {
+            engine.halt(Error::new(
+                ErrorKind::ReadOnly,
+                "the database was opened with read_only=true",
+            ));
+        }
+        engine.opened.micros = begin.elapsed().as_micros() as u64;
+        Ok(engine)
+    }
+
+    /// Checkpoints and marks the directory as clean. The upkeep threads have ended.
+    pub(crate) fn shut(&self) -> Result<()> {
+        let Some(home) = &self.home else { return Ok(()) };
+        let shut = || {
+            if self.options.read_only {
+                return Ok(());
+            }
+            for shard in &self.shards {
+                let prepared = shard.lock().log.take_prepared();
+                prepared.map_or(Ok(()), |segment| self.source.discard(&segment))?;
+            }
+            self.checkpoint()?;
+            let state = read_state(home)?.ok_or_else(|| {
+                Error::corruption(format!("{} is missing", home.dir.join(STATE).display()))
+            })?;
+            self.mark(State { clean: true, ..state })
+        };
+        let result = shut();
+        self.unlock();
+        result
+    }
+
+    /// Writes STATE in place and syncs it.
+    fn mark(&self, state: State) -> Result<()> {
+        let Some(home) = &self.home else { return Ok(()) };
+        let path = home.dir.join(STATE);
+        let write = || {
+            let is_new = !home.io.exists(&path)?;
+            let file = if is_new { home.io.create(&path)? } else { home.io.open(&path, true)? };
+            file.write_all_at(&state.encode(), 0)?;
+            file.sync_data()?;
+            if is_new {
+                home.io.sync_dir(&home.dir)?;
+            }
+            Ok(())
+        };
+        write().map_err(|e: std::io::Error| Error::os(format!("write {}", path.display()), &e))
+    }
+
+    /// Removes images that no checkpoint names.
+    fn remove_old_images(&self, checkpoint: &Checkpoint) {
+        let Some(home) = &self.home else { return };
+        let current = super::meta::image_name(checkpoint.image);
+        for name in home.io.list(&home.dir).unwrap_or_default() {
+            if name.ends_with(".img") && name != current {
+                // One that stays costs space and is tried again at the next open.
+                let _ = home.io.remove(&home.dir.join(name));
+            }
+        }
+    }
+}
+
+/// Puts an engine together around empty indexes.
+fn assemble(
+    options: &Options,
+    manifest: &Manifest,
+    dir: Option<&Path>,
+    io: Arc<dyn Io>,
+    opens: u64,
+) -> Engine {
+    barrier::init();
+    let arena = Arc::new(RowArena::default());
+    let slots = Arc::new(SlotTable::new());
+    let source =
+        SegmentSource::new(dir.map(Path::to_path_buf), io, manifest.database, opens, slots.clone());
+    Engine {
+        options: options.clone(),
+        hasher: Hasher::new(manifest.seed),
+        shards: (0..manifest.shards).map(|n| CachePadded::new(Shard::new(n, &arena))).collect(),
+        placement: manifest.slots.iter().map(|s| AtomicU16::new(*s)).collect(),
+        slots,
+        source,
+        reads: stats::ReadCounters::new(),
+        passes: durability::Passes::default(),
+        commits: commit::Commits::default(),
+        checkpoints: checkpoint::Checkpoints::default(),
+        opened: Opened::default(),
+        home: None,
+        lock: Mutex::new(None),
+        halted: AtomicBool::new(false),
+        halt_reason: Mutex::new(None),
+    }
+}
+
+fn new_manifest(options: &Options) -> Result<Manifest> {
+    let random = || sys::random().map_err(|e| Error::os("read /dev/urandom", &e));
+    let shards = options.shards_or_default();
+    Ok(Manifest {
+        shards,
+        database: random()?,
+        seed: [random()?, random()?],
+        slots: (0..SLOTS).map(|slot| (slot % shards) as u16).collect(),
+    })
+}
+
+/// Refuses what is plainly wrong before anything is created, the lock file included.
+fn check_path(dir: &Path, options: &Options, io: &dyn Io) -> Result<()> {
+    let shown = dir.display();
+    let os = |e: std::io::Error| Error::os(format!("open {shown}"), &e);
+    if !io.exists(dir).map_err(os)? {
+        if options.read_only || !options.create_if_missing {
+            return Err(Error::invalid(format!(
+                "{shown} does not exist, and create_if_missing is {} with read_only {}",
+                options.create_if_missing, options.read_only
+            )));
+        }
+        return io.create_dir(dir).map_err(os);
+    }
+    let names = io.list(dir).map_err(os)?;
+    let has = |name: &str| names.iter().any(|n| n == name);
+    if has(MANIFEST) {
+        if options.error_if_exists {
+            return Err(Error::invalid(format!("{shown} exists, and error_if_exists is true")));
+        }
+        return Ok(());
+    }
+    if has(STATE) || names.iter().any(|n| n.ends_with(".seg")) {
+        return Err(Error::corruption(format!(
+            "{shown}/{MANIFEST} is missing, though other files of a database are there"
+        )));
+    }
+    // What a creation that was cut short leaves behind.
+    let ours = [LOCK, CHECKPOINT, "MANIFEST.tmp", "CHECKPOINT.tmp"];
+    if let Some(other) = names.iter().find(|n| !ours.contains(&n.as_str())) {
+        return Err(Error::invalid(format!(
+            "{shown} is not a database: it holds {other:?} and no {MANIFEST}; \
+             name an empty or a new directory"
+        )));
+    }
+    if options.read_only || !options.create_if_missing {
+        return Err(Error::invalid(format!("{shown} holds no database")));
+    }
+    Ok(())
+}
+
+/// Takes the directory's lock, trying again until the time is up.
+fn take_lock(
+    dir: &Path,
+    options: &Options,
+    io: &dyn Io,
+    begin: Instant,
+) -> Result<Box<dyn Send + Sync>> {
+    let path = dir.join(LOCK);
+    let mut attempt = 0;
+    loop {
+        let taken = io
+            .lock(&path, !options.read_only)
+            .map_err(|e| Error::os(format!("lock {}", path.display()), &e))?;
+        if let Some(lock) = taken {
+            return Ok(lock);
+        }
+        let left = options.open_timeout.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!(
+                    "{} is held by another process, still, after {} ms",
+                    path.display(),
+                    options.open_timeout.as_millis()
+                ),
+            ));
+        }
+        std::thread::sleep(sys::backoff(attempt).min(left));
+        attempt += 1;
+    }
+}
+
+/// Reads one of the small files; `None` if it is not there.
+fn read_meta(home: &Home, name: &str) -> Result<Option<Vec<u8>>> {
+    match read_file(&*home.io, &home.dir.join(name)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::os(format!("read {}", home.dir.join(name).display()), &e)),
+    }
+}
+
+/// STATE, if it is there and whole; otherwise the directory counts as not closed.
+fn read_state(home: &Home) -> Result<Option<State>> {
+    Ok(read_meta(home, STATE)?.and_then(|bytes| State::decode(&bytes).ok()))
+}
+
+fn read_checkpoint(home: &Home, shards: usize) -> Result<Checkpoint> {
+    let shown = home.dir.display().to_string();
+    let Some(bytes) = read_meta(home, CHECKPOINT)? else {
+        return Err(Error::corruption(format!("{shown}/{CHECKPOINT} is missing")));
+    };
+    let checkpoint = Checkpoint::decode(&bytes).map_err(|e| e.context(&shown))?;
+    let logs = checkpoint.logs.len();
+    if logs != shards || checkpoint.segments.iter().any(|s| s.log as usize >= shards) {
+        return Err(Error::corruption(format!(
+            "{shown}/{CHECKPOINT} is of {logs} logs, {MANIFEST} of {shards}"
+        )));
+    }
+    Ok(checkpoint)
+}
+
+/// Creates an empty database. It exists once MANIFEST does.
+fn create(home: &Home, options: &Options) -> Result<Manifest> {
+    let os =
+        |e: std::io::Error| Error::os(format!("create a database in {}", home.dir.display()), &e);
+    let manifest = new_manifest(options)?;
+    let checkpoint =
+        Checkpoint { logs: vec![Default::default(); manifest.shards], ..Checkpoint::default() };
+    replace_file(&*home.io, &home.dir, CHECKPOINT, &checkpoint.encode()).map_err(os)?;
+    replace_file(&*home.io, &home.dir, MANIFEST, &manifest.encode()).map_err(os)?;
+    Ok(manifest)
+}

@@ -1,0 +1,143 @@
+//! Reads: from a key to its record, without a lock.
+//!
+//! Invariant: a record is looked at only under an epoch guard, or with a reference to its
+//! segment. A record that another process (or an earlier opening) wrote is verified each time.
+
+use super::Engine;
+use crate::epoch;
+use crate::error::{Error, Result};
+use crate::hash::KeyHash;
+use crate::log::record::Kind;
+use crate::log::slots::Found;
+use crate::sys;
+use crate::value::Pinned;
+use std::mem::MaybeUninit;
+
+/// Keys of a multi-get whose loads are under way together.
+const MULTI_GET_WIDTH: usize = 32;
+
+impl Engine {
+    /// The record of `key`.
+    ///
+    /// # Safety
+    /// The caller holds an epoch guard or the shard's lock while it uses the answer.
+    #[inline(always)]
+    pub(crate) unsafe fn lookup(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Found>> {
+        // SAFETY: the caller's promise.
+        let probe = |at| match unsafe { self.is_record_of(at, key) } {
+            Ok(Some(found)) => Some(Ok(found)),
+            Ok(None) => None,
+            Err(e) => Some(Err(e)),
+        };
+        self.shard(hash).index.find(hash, probe).transpose()
+    }
+
+    /// The record at `at`, if it is a put of `key`. An entry leads to nothing else once recovery
+    /// is done.
+    ///
+    /// # Safety
+    /// As for [`Engine::lookup`].
+    #[inline(always)]
+    pub(crate) unsafe fn is_record_of(
+        &self,
+        at: crate::index::entry::Location,
+        key: &[u8],
+    ) -> Result<Option<Found>> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let found = self.slots.record(at)?;
+            self.slots.verify(&found)?;
+            let fits = found.raw.key() == key && found.raw.header.kind == Kind::Put as u8;
+            Ok(fits.then_some(found))
+        }
+    }
+
+    /// Runs `take` on the value of `key`.
+    #[inline(always)]
+    pub(crate) fn read<T>(
+        &self,
+        key: &[u8],
+        take: impl FnOnce(&Found, &[u8]) -> T,
+    ) -> Result<Option<T>> {
+        let hash = self.hasher.hash(key);
+        let guard = epoch::pin();
+        // SAFETY: the guard is held until the value has been taken.
+        let answer =
+            unsafe { self.lookup(hash, key)?.map(|found| take(&found, found.raw.value())) };
+        self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()));
+        Ok(answer)
+    }
+
+    /// Copies the value into `buf` if it fits, and returns its length.
+    #[inline(always)]
+    pub(crate) fn get_into(
+        &self,
+        key: &[u8],
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Result<Option<usize>> {
+        self.read(key, |_, value| {
+            if value.len() <= buf.len() {
+                // SAFETY: the value has as many bytes, and a caller's buffer is not log memory.
+                unsafe {
+                    let to = buf.as_mut_ptr().cast::<u8>();
+                    std::ptr::copy_nonoverlapping(value.as_ptr(), to, value.len());
+                }
+            }
+            value.len()
+        })
+    }
+
+    pub(crate) fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
+        // SAFETY: `read` holds a guard around the closure.
+        self.read(key, |found, value| unsafe {
+            Pinned::of_segment(value, self.slots.share(found.at.slot))
+        })
+    }
+
+    /// Pinned reads of `n` keys, the loads of all their lines first, then of all their records.
+    pub(crate) fn multi_get<'k>(
+        &self,
+        n: usize,
+        key: impl Fn(usize) -> &'k [u8],
+        mut each: impl FnMut(usize, Result<Option<Pinned>>),
+    ) {
+        let mut hashes = [KeyHash(0); MULTI_GET_WIDTH];
+        let (mut done, mut hits) = (0, 0);
+        let guard = epoch::pin();
+        while done < n {
+            let width = (n - done).min(MULTI_GET_WIDTH);
+            for (i, hash) in hashes[..width].iter_mut().enumerate() {
+                *hash = self.hasher.hash(key(done + i));
+                self.shard(*hash).index.prefetch(*hash);
+            }
+            for hash in &hashes[..width] {
+                if let Some(at) = self.shard(*hash).index.candidate(*hash) {
+                    self.slots.prefetch(at);
+                }
+            }
+            for (i, hash) in hashes[..width].iter().enumerate() {
+                let answer = self.pinned_at(*hash, key(done + i));
+                hits += u64::from(matches!(answer, Ok(Some(_))));
+                each(done + i, answer);
+            }
+            done += width;
+        }
+        self.reads.count(guard.thread_number(), n as u64, hits);
+    }
+
+    /// One of a multi-get; its caller holds the guard.
+    #[inline(always)]
+    fn pinned_at(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Pinned>> {
+        if key.is_empty() {
+            return Err(Error::invalid("the key is empty; keys are 1 to 65535 bytes"));
+        }
+        // SAFETY: `multi_get` holds a guard.
+        unsafe {
+            let Some(found) = self.lookup(hash, key)? else { return Ok(None) };
+            let value = found.raw.value();
+            // The caller will read it soon; the record's first lines are here already.
+            sys::prefetch(value.as_ptr().wrapping_add(value.len()));
+            Ok(Some(Pinned::of_segment(value, self.slots.share(found.at.slot))))
+        }
+    }
+}

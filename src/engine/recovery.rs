@@ -1,0 +1,495 @@
+//! Recovery: from the files of a directory to indexes and logs that can go on.
+//!
+//! The steps:
+//! 1. read the header of every segment file; sort the segments into logs. Those that the
+//!    checkpoint lists must be there, whole up to the end it gives; files that no log ever used,
+//!    and leftovers of an earlier recovery, are set aside;
+//! 2. load the index image. If it is missing or damaged, the index is rebuilt: replay then begins
+//!    at the first record of every log;
+//! 3. replay the logs, side by side, each up to its end; for every key the record with the higher
+//!    sequence number wins, whatever log it is in, and a delete counts as a record until all logs
+//!    are read;
+//! 4. forget the deletes; seal every log that a crash may have torn.
+//!
+//! Where a log ends: at the first record that does not verify. It must not be before what is known
+//! to be on the device (the segment's `synced`, the checkpoint, or a later segment's `synced`), and,
+//! within one boot of the kernel, no record may follow it: both mean damage, and open refuses. Else
+//! it is where the crash struck, what follows was never promised, and it is cut.
+//!
+//! Nothing is written before all of that has succeeded, and all that is written then (removal of
+//! leftovers, trimming) changes nothing for a recovery that begins anew.
+
+use super::image;
+use super::meta::{image_name, Checkpoint};
+use super::open::Opened;
+use super::{Engine, Home};
+use crate::error::{Error, Result};
+use crate::hash::KeyHash;
+use crate::index::entry::Location;
+use crate::index::Index;
+use crate::log::record::{self, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
+use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
+use crate::log::slots::Found;
+use crate::log::Position;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How far behind a log's end records are looked for that should not be there.
+const LOOK_BEYOND: usize = 256 << 10;
+
+/// What recovery is told.
+pub(crate) struct Context<'a> {
+    pub(crate) home: &'a Home,
+    pub(crate) database: u64,
+    pub(crate) checkpoint: &'a Checkpoint,
+    /// The last writer closed properly.
+    pub(crate) clean: bool,
+    /// The last writer ran in this boot of the kernel.
+    pub(crate) same_boot: bool,
+    pub(crate) writable: bool,
+}
+
+/// The segments of a directory.
+#[derive(Default)]
+pub(crate) struct Segments {
+    /// For each log, its segments by ordinal.
+    logs: Vec<BTreeMap<u64, Arc<Segment>>>,
+    /// Files that are of no use.
+    leftovers: Vec<PathBuf>,
+    /// The highest generation seen.
+    pub(crate) generation: u64,
+}
+
+/// Where a log was found to end.
+struct LogEnd {
+    last: Arc<Segment>,
+    end: usize,
+    /// Segments behind a cut.
+    beyond: Vec<Arc<Segment>>,
+    cut_bytes: u64,
+}
+
+/// Step 1.
+pub(crate) fn find_segments(context: &Context, shards: usize) -> Result<Segments> {
+    let Home { dir, io } = context.home;
+    let names = io.list(dir).map_err(|e| Error::os(format!("list {}", dir.display()), &e))?;
+    let mut found = Segments { logs: vec![BTreeMap::new(); shards], ..Segments::default() };
+    for name in names.iter().filter(|n| n.ends_with(".seg")) {
+        match open_segment(context, name, shards)
+            .map_err(|e| e.context(dir.join(name).display()))?
+        {
+            Some(segment) => found.add(context, segment),
+            None => found.leftovers.push(dir.join(name)),
+        }
+    }
+    for info in &context.checkpoint.segments {
+        let name = segment::file_name(info.generation);
+        let path = dir.join(&name);
+        let log = found.logs.get(info.log as usize);
+        let Some(segment) = log
+            .and_then(|log| log.get(&info.ordinal))
+            .filter(|s| s.id.generation == info.generation && s.id.slot == info.slot)
+        else {
+            return Err(Error::corruption(format!(
+                "{} is missing: the checkpoint lists it as segment {} of log {}",
+                path.display(),
+                info.ordinal,
+                info.log
+            )));
+        };
+        if (segment.len() as u64) < info.end {
+            return Err(Error::corruption(format!(
+                "{} is truncated: it has {} bytes, its records end at {}",
+                path.display(),
+                segment.len(),
+                info.end
+            )));
+        }
+        segment.dead_bytes.store(info.dead, Ordering::Relaxed);
+    }
+    Ok(found)
+}
+
+/// Opens one segment file; `None` if no log ever used it.
+fn open_segment(context: &Context, name: &str, shards: usize) -> Result<Option<Segment>> {
+    let Home { dir, io } = context.home;
+    let path = dir.join(name);
+    let os = |e: std::io::Error| Error::os("read", &e);
+    let listed =
+        context.checkpoint.segments.iter().any(|s| segment::file_name(s.generation) == name);
+    let file = io.open(&path, context.writable).map_err(os)?;
+    let len = file.len().map_err(os)? as usize;
+    let mut header = [0; SEGMENT_HEADER];
+    if len >= SEGMENT_HEADER {
+        file.read_exact_at(&mut header, 0).map_err(os)?;
+    }
+    if header == [0; SEGMENT_HEADER] && !listed {
+        return Ok(None);
+    }
+    if len < SEGMENT_HEADER {
+        return Err(Error::corruption(format!("truncated to {len} bytes")));
+    }
+    let id = Identity::decode(&header)?;
+    if id.database != context.database || id.file_name() != name || id.log as usize >= shards {
+        return Err(Error::corruption(format!("not a segment of this database: {id:?}")));
+    }
+    if len as u64 > id.capacity {
+        return Err(Error::corruption(format!("{len} bytes exceed its capacity {}", id.capacity)));
+    }
+    let map = file.map(len, context.writable).map_err(|e| Error::os("map", &e))?;
+    Ok(Some(Segment::new(id, false, map, Some(file), path)))
+}
+
+impl Segments {
+    fn add(&mut self, context: &Context, segment: Segment) {
+        let id = segment.id;
+        self.generation = self.generation.max(id.generation);
+        let listed = |g| context.checkpoint.segments.iter().any(|s| s.generation == g);
+        let start = context.checkpoint.logs[id.log as usize].0.ordinal;
+        // The checkpoint lists all segments up to its position: another one is a leftover.
+        if id.ordinal <= start && !listed(id.generation) {
+            return self.leftovers.push(segment.path);
+        }
+        // Of two with one ordinal, the newer was made by a recovery that had cut the older off.
+        let log = &mut self.logs[id.log as usize];
+        match log.get(&id.ordinal) {
+            Some(other) if other.id.generation > id.generation => self.leftovers.push(segment.path),
+            _ => {
+                if let Some(old) = log.insert(id.ordinal, Arc::new(segment)) {
+                    self.leftovers.push(old.path.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Steps 2 to 4.
+pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -> Result<Opened> {
+    let mut slots = BTreeMap::new();
+    for segment in found.logs.iter().flat_map(BTreeMap::values) {
+        if let Some(other) = slots.insert(segment.id.slot, segment) {
+            return Err(Error::corruption(format!(
+                "{} and {} claim the same slot {}",
+                other.path.display(),
+                segment.path.display(),
+                segment.id.slot
+            )));
+        }
+        engine.slots.fill(segment.clone());
+    }
+    let has_image = load_image(engine, context)?;
+    let mut opened = Opened { rebuilt: !has_image, ..Opened::default() };
+    let replay = Replay {
+        engine,
+        context,
+        whole: !has_image,
+        replayed: AtomicU64::new(0),
+        deletes: engine.shards.iter().map(|_| Mutex::default()).collect(),
+    };
+    let next = AtomicUsize::new(0);
+    let ends: Vec<Mutex<Option<LogEnd>>> = found.logs.iter().map(|_| Mutex::default()).collect();
+    image::run(image::workers(found.logs.len()), || loop {
+        let log = next.fetch_add(1, Ordering::Relaxed);
+        let Some(segments) = found.logs.get(log) else { return Ok(()) };
+        let end = replay.log(log, segments)?;
+        *ends[log].lock().unwrap_or_else(PoisonError::into_inner) = end;
+    })?;
+    replay.forget_deletes()?;
+    opened.replayed = replay.replayed.into_inner();
+    for (shard, (_, seq)) in engine.shards.iter().zip(&context.checkpoint.logs) {
+        let mut state = shard.lock();
+        state.seq = state.seq.max(*seq);
+    }
+    let torn = !context.clean || opened.replayed > 0;
+    let mut leftovers = found.leftovers;
+    for (shard, end) in engine.shards.iter().zip(ends) {
+        let Some(end) = end.into_inner().unwrap_or_else(PoisonError::into_inner) else { continue };
+        leftovers.extend(end.beyond.iter().map(|s| s.path.clone()));
+        opened.cut_logs += u64::from(end.cut_bytes > 0);
+        opened.cut_bytes += end.cut_bytes;
+        shard.lock().log.resume(&end.last, end.end, !torn && context.writable);
+        if torn || !context.writable {
+            end.last.set_end(end.end);
+        }
+        if torn && context.writable {
+            // Only space is at stake: what lies beyond the end is never read again.
+            let _ = end.last.trim(end.end);
+        }
+    }
+    if context.writable {
+        for path in leftovers {
+            context
+                .home
+                .io
+                .remove(&path)
+                .map_err(|e| Error::os(format!("remove {}", path.display()), &e))?;
+        }
+    }
+    Ok(opened)
+}
+
+/// Step 2: whether the indexes hold the checkpoint's image now; else they are empty.
+fn load_image(engine: &mut Engine, context: &Context) -> Result<bool> {
+    let Checkpoint { image, image_blocks, .. } = *context.checkpoint;
+    if image == 0 {
+        return Ok(true);
+    }
+    let path = context.home.dir.join(image_name(image));
+    let loaded = match context.home.io.open(&path, false) {
+        Ok(file) => {
+            image::load(engine, &*file, image_blocks).map_err(|e| e.context(path.display()))?
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+        Err(e) => return Err(Error::os(format!("open {}", path.display()), &e)),
+    };
+    if !loaded {
+        for shard in &mut engine.shards {
+            let arena = shard.index.arena().clone();
+            shard.index = Index::new(arena);
+            shard.lock().keys = 0;
+        }
+        // The counts are made anew as well.
+        engine.slots.all().iter().for_each(|s| s.dead_bytes.store(0, Ordering::Relaxed));
+    }
+    Ok(loaded)
+}
+
+/// Step 3.
+struct Replay<'a> {
+    engine: &'a Engine,
+    context: &'a Context<'a>,
+    /// Replay begins at the first record of every log.
+    whole: bool,
+    replayed: AtomicU64,
+    /// For each shard, the deletes that its index holds for now.
+    deletes: Vec<Mutex<Vec<(KeyHash, Location)>>>,
+}
+
+impl Replay<'_> {
+    /// Replays one log; `None` if it is empty.
+    fn log(&self, log: usize, segments: &BTreeMap<u64, Arc<Segment>>) -> Result<Option<LogEnd>> {
+        let start = self.context.checkpoint.logs[log].0;
+        let Some(first) = segments.keys().next().copied() else { return Ok(None) };
+        let from = if self.whole || start.ordinal == 0 {
+            Position { ordinal: first, offset: SEGMENT_HEADER as u64 }
+        } else {
+            start
+        };
+        let chain: Vec<&Arc<Segment>> = segments.range(from.ordinal..).map(|(_, s)| s).collect();
+        self.check_chain(log, from, &chain)?;
+        let mut count = 0;
+        let mut end = None;
+        for (i, segment) in chain.iter().enumerate() {
+            let begin = if i == 0 { from.offset as usize } else { SEGMENT_HEADER };
+            let next = chain.get(i + 1);
+            let limit = next.map_or(segment.len(), |n| n.id.previous_end as usize);
+            let stop = self.segment(segment, begin, limit, &mut count)?;
+            if next.is_some() && stop == limit {
+                segment.set_end(stop);
+                continue;
+            }
+            self.check_end(segment, stop, &chain[i + 1..])?;
+            let beyond = chain[i + 1..].iter().map(|s| (*s).clone()).collect();
+            let cut_bytes = self.cut_bytes(segment, stop, &chain[i + 1..]);
+            end = Some(LogEnd { last: (*segment).clone(), end: stop, beyond, cut_bytes });
+            break;
+        }
+        // Segments before the start are sealed; the checkpoint knows where.
+        for info in self.context.checkpoint.segments.iter().filter(|s| s.log as usize == log) {
+            if info.ordinal < from.ordinal {
+                if let Some(segment) = segments.get(&info.ordinal) {
+                    segment.set_end(info.end as usize);
+                }
+            }
+        }
+        self.replayed.fetch_add(count, Ordering::Relaxed);
+        Ok(end)
+    }
+
+    /// Refuses a log with a segment missing in the middle.
+    fn check_chain(&self, log: usize, from: Position, chain: &[&Arc<Segment>]) -> Result<()> {
+        let mut expected = from.ordinal;
+        for segment in chain {
+            if segment.id.ordinal != expected {
+                return Err(Error::corruption(format!(
+                    "segment {expected} of log {log} is missing in {}: {} is segment {}",
+                    self.context.home.dir.display(),
+                    segment.path.display(),
+                    segment.id.ordinal
+                )));
+            }
+            expected += 1;
+        }
+        Ok(())
+    }
+
+    /// Replays the records of a segment from `at` on, up to `limit` at most; returns where it
+    /// stopped.
+    fn segment(
+        &self,
+        segment: &Segment,
+        mut at: usize,
+        limit: usize,
+        count: &mut u64,
+    ) -> Result<usize> {
+        while at < limit {
+            // SAFETY: nobody appends during recovery.
+            let Some(record) = (unsafe { segment.verified(at) }) else { break };
+            let len = record.total_len();
+            if at + len > limit {
+                break;
+            }
+            if record.kind == Kind::Batch {
+                self.batch(segment, at, &record, count)?;
+            } else {
+                self.apply(segment, at, &record)?;
+                *count += 1;
+            }
+            at += len;
+        }
+        Ok(at)
+    }
+
+    fn batch(&self, segment: &Segment, at: usize, frame: &Record, count: &mut u64) -> Result<()> {
+        let end = at + RECORD_HEADER + frame.value.len();
+        let mut inner = at + RECORD_HEADER.next_multiple_of(8);
+        while inner < end {
+            // SAFETY: nobody appends during recovery.
+            let record = unsafe { segment.verified(inner) };
+            let Some(record) = record.filter(|r| r.kind != Kind::Batch) else {
+                // The frame's checksum was right, so this is no torn write.
+                return Err(segment.damaged(inner));
+            };
+            self.apply(segment, inner, &record)?;
+            *count += 1;
+            inner += record.total_len();
+        }
+        Ok(())
+    }
+
+    /// Makes the index agree with one record, unless it knows a newer one of the same key.
+    fn apply(&self, segment: &Segment, at: usize, record: &Record) -> Result<()> {
+        let engine = self.engine;
+        let hash = engine.hasher.hash(record.key);
+        let at = Location { slot: segment.id.slot, offset: at as u32 };
+        let number = engine.shard_number(hash);
+        let shard = &engine.shards[number];
+        let mut state = shard.lock();
+        state.seq = state.seq.max(record.seq);
+        let mut found: Option<Found> = None;
+        // SAFETY: the shard's lock is held; the record at `at` is complete.
+        unsafe {
+            let place = shard.index.locate(hash, |at| {
+                let other = engine.slots.record(at)?;
+                let same = other.raw.key() == record.key;
+                if same {
+                    found = Some(other);
+                }
+                Ok::<_, Error>(same)
+            })?;
+            match (place, &found) {
+                (Some(_), Some(old)) if old.raw.header.seq >= record.seq => {
+                    if old.at != at {
+                        engine.add_dead(at.slot, record.total_len());
+                    }
+                    return Ok(());
+                }
+                (Some(place), Some(old)) => {
+                    if old.raw.header.kind == Kind::Put as u8 {
+                        engine.add_dead(old.at.slot, old.raw.header.total_len());
+                        state.keys -= 1;
+                    }
+                    shard.index.update(hash, place, at);
+                }
+                _ => {
+                    shard.index.reserve(hash).map_err(|e| Error::os("grow the index", &e))?;
+                    shard.index.insert(hash, at);
+                }
+            }
+        }
+        match record.kind {
+            Kind::Put => state.keys += 1,
+            _ => {
+                engine.add_dead(at.slot, record.total_len());
+                let mut deletes =
+                    self.deletes[number].lock().unwrap_or_else(PoisonError::into_inner);
+                deletes.push((hash, at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a log may end at `stop`.
+    fn check_end(&self, segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
+        let id = &segment.id;
+        let listed = |s: &&super::meta::SegmentInfo| s.generation == id.generation;
+        let checkpointed =
+            self.context.checkpoint.segments.iter().find(listed).map_or(0, |s| s.end as usize);
+        let mut known = segment.synced().max(checkpointed);
+        if let Some(next) = later.first() {
+            if later.iter().any(|s| s.synced() > SEGMENT_HEADER) {
+                known = known.max(next.id.previous_end as usize);
+            }
+        }
+        let follows = self.context.same_boot
+            && !self.context.clean
+            && (later.iter().any(|s| has_record(s, SEGMENT_HEADER))
+                || has_record_beyond(segment, stop));
+        if stop < known || follows {
+            return Err(segment.damaged(stop));
+        }
+        Ok(())
+    }
+
+    /// Bytes that a cut takes away, as far as they look like records; 0 for a clean end.
+    fn cut_bytes(&self, segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> u64 {
+        // SAFETY: nobody appends during recovery.
+        let rest = unsafe { segment.bytes(stop, segment.len()) };
+        let torn = rest.first_chunk::<RECORD_HEADER>().is_some_and(|h| *h != [0; RECORD_HEADER]);
+        let here = if torn {
+            rest.first_chunk().map_or(0, |h| record::Header::decode(h).total_len().min(rest.len()))
+        } else {
+            0
+        };
+        here as u64 + later.iter().map(|s| s.len() as u64).sum::<u64>()
+    }
+
+    /// Step 4: removes the deletes that are still in the indexes.
+    fn forget_deletes(&self) -> Result<()> {
+        for (shard, deletes) in self.engine.shards.iter().zip(&self.deletes) {
+            let _state = shard.lock();
+            for (hash, at) in &*deletes.lock().unwrap_or_else(PoisonError::into_inner) {
+                // SAFETY: the shard's lock is held.
+                unsafe {
+                    let place = shard.index.locate(*hash, |place| Ok::<_, Error>(place == *at))?;
+                    if let Some(place) = place {
+                        shard.index.remove(*hash, place);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a whole record lies at `at` that is not part of a batch.
+fn has_record(segment: &Segment, at: usize) -> bool {
+    // SAFETY: nobody appends during recovery.
+    at < segment.len()
+        && unsafe { segment.verified(at) }.is_some_and(|r| r.flags & FLAG_IN_BATCH == 0)
+}
+
+/// Whether a record lies beyond the end of a log, close to it or where the record at the end says
+/// that the next one is. Records inside a batch that was torn do not count.
+fn has_record_beyond(segment: &Segment, end: usize) -> bool {
+    // SAFETY: nobody appends during recovery.
+    let rest = unsafe { segment.bytes(end, segment.len()) };
+    let Some(header) = rest.first_chunk().map(record::Header::decode) else { return false };
+    if has_record(segment, end.saturating_add(header.total_len())) {
+        return true;
+    }
+    let near = (end + 8..segment.len().min(end + LOOK_BEYOND)).step_by(8);
+    near.filter(|at| rest[at - end + 6] != 0).any(|at| has_record(segment, at))
+}

@@ -1,0 +1,207 @@
+//! Counters and sizes.
+//!
+//! Gets are counted in stripes, one for each thread, so that a read writes no cache line that
+//! another thread reads. Writes are counted under the shard's lock.
+
+use super::Engine;
+use crate::log::segment::SEGMENT_HEADER;
+use crossbeam_utils::CachePadded;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Threads with a stripe of their own; those beyond share the last.
+const STRIPES: usize = 128;
+
+/// Counts of gets and of those that found their key.
+pub(crate) struct ReadCounters {
+    stripes: Box<[CachePadded<[AtomicU64; 2]>]>,
+}
+
+impl ReadCounters {
+    pub(crate) fn new() -> Self {
+        ReadCounters { stripes: (0..=STRIPES).map(|_| CachePadded::default()).collect() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn count(&self, thread: usize, gets: u64, hits: u64) {
+        if thread < STRIPES {
+            // The stripe is this thread's alone, so no atomic addition is needed.
+            let [g, h] = &**self.stripes.get(thread).expect("within the stripes");
+            g.store(g.load(Ordering::Relaxed) + gets, Ordering::Relaxed);
+            h.store(h.load(Ordering::Relaxed) + hits, Ordering::Relaxed);
+        } else {
+            let [g, h] = &*self.stripes[STRIPES];
+            g.fetch_add(gets, Ordering::Relaxed);
+            h.fetch_add(hits, Ordering::Relaxed);
+        }
+    }
+
+    fn sum(&self) -> [u64; 2] {
+        let add = |a: [u64; 2], s: &CachePadded<[AtomicU64; 2]>| {
+            [a[0] + s[0].load(Ordering::Relaxed), a[1] + s[1].load(Ordering::Relaxed)]
+        };
+        self.stripes.iter().fold([0; 2], add)
+    }
+}
+
+/// Counters and sizes, all in the units of their names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Keys that exist.
+    pub keys: u64,
+    /// Puts, batch operations included, since open.
+    pub puts: u64,
+    /// Gets of all kinds since open.
+    pub gets: u64,
+    /// Gets that found the key.
+    pub hits: u64,
+    /// Deletes that removed a key, since open.
+    pub deletes: u64,
+    /// Number of shards.
+    pub shards: u64,
+    /// Bytes of records in all logs.
+    pub log_bytes: u64,
+    /// Bytes of records that an index points to.
+    pub live_bytes: u64,
+    /// Bytes of the indexes.
+    pub index_bytes: u64,
+    /// Bytes of the value cache.
+    pub cache_bytes: u64,
+    /// Bytes that the engine keeps resident: index, mapped log, cache.
+    pub resident_bytes: u64,
+    /// Checkpoints published since open.
+    pub checkpoints: u64,
+    /// Records replayed from the logs at open.
+    pub recovered_records: u64,
+    /// How long open took, in microseconds.
+    pub open_micros: u64,
+    /// Bytes of segment files on disk, preallocation included.
+    pub disk_bytes: u64,
+    /// Syncs of a log's file to the device since open.
+    pub syncs: u64,
+}
+
+impl Stats {
+    /// Names and values, in the order of the fields.
+    pub fn fields(&self) -> [(&'static str, u64); 16] {
+        [
+            ("keys", self.keys),
+            ("puts", self.puts),
+            ("gets", self.gets),
+            ("hits", self.hits),
+            ("deletes", self.deletes),
+            ("shards", self.shards),
+            ("log_bytes", self.log_bytes),
+            ("live_bytes", self.live_bytes),
+            ("index_bytes", self.index_bytes),
+            ("cache_bytes", self.cache_bytes),
+            ("resident_bytes", self.resident_bytes),
+            ("checkpoints", self.checkpoints),
+            ("recovered_records", self.recovered_records),
+            ("open_micros", self.open_micros),
+            ("disk_bytes", self.disk_bytes),
+            ("syncs", self.syncs),
+        ]
+    }
+}
+
+/// One shard's part of the statistics.
+#[derive(Debug, Clone, Copy, Default)]
+struct ShardStats {
+    keys: u64,
+    puts: u64,
+    deletes: u64,
+    index_bytes: u64,
+    log_bytes: u64,
+    dead_bytes: u64,
+    segments: u64,
+    disk_bytes: u64,
+}
+
+impl Engine {
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats_of(&self.shard_stats())
+    }
+
+    fn shard_stats(&self) -> Vec<ShardStats> {
+        let mut all = vec![ShardStats::default(); self.shards.len()];
+        for (shard, stats) in self.shards.iter().zip(&mut all) {
+            let state = shard.lock();
+            stats.keys = state.keys;
+            stats.puts = state.puts;
+            stats.deletes = state.deletes;
+            stats.index_bytes = shard.index.bytes() as u64;
+            if let Some((_, tail)) = state.log.active() {
+                stats.log_bytes = (tail - SEGMENT_HEADER) as u64;
+            }
+        }
+        for segment in self.slots.all() {
+            let stats = &mut all[segment.id.log as usize];
+            stats.log_bytes += segment.end().map_or(0, |end| end - SEGMENT_HEADER) as u64;
+            stats.dead_bytes += segment.dead_bytes.load(Ordering::Relaxed);
+            stats.segments += 1;
+            stats.disk_bytes += segment.len() as u64;
+        }
+        all
+    }
+
+    fn stats_of(&self, shards: &[ShardStats]) -> Stats {
+        let sum = |field: fn(&ShardStats) -> u64| shards.iter().map(field).sum::<u64>();
+        let [gets, hits] = self.reads.sum();
+        let (log_bytes, index_bytes) = (sum(|s| s.log_bytes), sum(|s| s.index_bytes));
+        Stats {
+            keys: sum(|s| s.keys),
+            puts: sum(|s| s.puts),
+            gets,
+            hits,
+            deletes: sum(|s| s.deletes),
+            shards: shards.len() as u64,
+            log_bytes,
+            // The counts are taken while writers go on, so a moment's difference is cut off.
+            live_bytes: log_bytes.saturating_sub(sum(|s| s.dead_bytes)),
+            index_bytes,
+            cache_bytes: 0,
+            resident_bytes: index_bytes + log_bytes,
+            checkpoints: self.checkpoints.published(),
+            recovered_records: self.opened.replayed,
+            open_micros: self.opened.micros,
+            disk_bytes: if self.home.is_some() { sum(|s| s.disk_bytes) } else { 0 },
+            syncs: self.passes.syncs(),
+        }
+    }
+
+    /// Everything that is known, as one JSON object.
+    pub(crate) fn stats_json(&self) -> String {
+        let shards = self.shard_stats();
+        let mut json = String::from("{");
+        for (name, value) in self.stats_of(&shards).fields() {
+            // Writing to a string cannot fail.
+            let _ = write!(json, "\"{name}\":{value},");
+        }
+        let o = &self.opened;
+        let _ = write!(
+            json,
+            "\"recovery\":{{\"replayed_records\":{},\"cut_logs\":{},\"cut_bytes\":{},\
+             \"index_rebuilt\":{}}},\"shard\":[",
+            o.replayed, o.cut_logs, o.cut_bytes, o.rebuilt
+        );
+        for (i, s) in shards.iter().enumerate() {
+            let _ = write!(
+                json,
+                "{}{{\"keys\":{},\"puts\":{},\"deletes\":{},\"index_bytes\":{},\"log_bytes\":{},\
+                 \"dead_bytes\":{},\"segments\":{},\"disk_bytes\":{}}}",
+                if i == 0 { "" } else { "," },
+                s.keys,
+                s.puts,
+                s.deletes,
+                s.index_bytes,
+                s.log_bytes,
+                s.dead_bytes,
+                s.segments,
+                s.disk_bytes
+            );
+        }
+        json.push_str("]}");
+        json
+    }
+}

@@ -1,0 +1,125 @@
+//! The upkeep threads: sync, checkpoint, segment preparation. None is on a caller's path.
+//!
+//! Each sleeps until there is something to do, blocks all signals, and ends when the database is
+//! closed; close waits for them.
+
+use super::Engine;
+use crate::error::{Error, Result};
+use crate::options::Durability;
+use crate::sys::spawn_upkeep;
+use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often the checkpoint thread looks.
+const CHECKPOINT_LOOK: Duration = Duration::from_millis(200);
+/// A checkpoint is made at least that often while there are writes.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+/// And after so many bytes of log: what takes a fraction of a second to replay.
+const CHECKPOINT_LOG_BYTES: u64 = 256 << 20;
+
+/// The running threads of one database.
+pub(crate) struct Upkeep {
+    threads: Vec<JoinHandle<()>>,
+    /// Dropped to end the checkpoint thread.
+    stop: Option<Sender<()>>,
+}
+
+impl Upkeep {
+    /// Starts what the database needs.
+    pub(crate) fn start(engine: &Arc<Engine>) -> Result<Upkeep> {
+        let mut upkeep = Upkeep { threads: Vec::new(), stop: None };
+        if engine.options.read_only {
+            return Ok(upkeep);
+        }
+        let (asks, asked) = channel();
+        engine.source.connect(Some(asks));
+        let prepare = engine.clone();
+        upkeep.spawn("warp-prepare", move || prepare.run_prepare_thread(&asked))?;
+        if engine.home.is_none() {
+            return Ok(upkeep);
+        }
+        let periodic = engine.options.durability == Durability::Periodic;
+        let interval = periodic.then_some(engine.options.sync_interval);
+        let sync = engine.clone();
+        upkeep.spawn("warp-sync", move || sync.run_sync_thread(interval))?;
+        let (stop, stopped) = channel();
+        upkeep.stop = Some(stop);
+        let checkpoint = engine.clone();
+        upkeep.spawn("warp-checkpoint", move || checkpoint.run_checkpoint_thread(&stopped))?;
+        Ok(upkeep)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread =
+            spawn_upkeep(name, body).map_err(|e| Error::os(format!("start thread {name}"), &e))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Ends the threads and waits for them.
+    pub(crate) fn end(mut self, engine: &Engine) {
+        engine.source.connect(None);
+        engine.passes.close();
+        self.stop = None;
+        for thread in self.threads {
+            // A panic in it was reported when it happened; closing goes on.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Engine {
+    /// Makes segments and pages ready for the logs that ask.
+    fn run_prepare_thread(&self, asked: &Receiver<u32>) {
+        while let Ok(number) = asked.recv() {
+            let shard = &self.shards[number as usize];
+            let work = shard.lock().log.to_prepare();
+            if let Some((segment, from, to)) = work.populate {
+                segment.populate(from, to);
+                shard.lock().log.prepared(&segment, to);
+            }
+            if let Some(capacity) = work.capacity {
+                // If this fails, the writer that needs the segment tries itself, and is told.
+                let Ok(segment) = self.source.create(capacity) else { continue };
+                let unwanted = shard.lock().log.set_prepared(segment);
+                if let Some(segment) = unwanted {
+                    let _ = self.source.discard(&segment);
+                }
+            }
+        }
+    }
+
+    /// Makes a checkpoint whenever replay would begin to take long.
+    fn run_checkpoint_thread(&self, stopped: &Receiver<()>) {
+        let interval = self.options.checkpoint_interval.unwrap_or(CHECKPOINT_INTERVAL);
+        let look = CHECKPOINT_LOOK.min(interval);
+        let mut last = Instant::now();
+        while stopped.recv_timeout(look) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let stats = self.stats();
+            // The image costs a write of the index, so a large one waits for more log.
+            let enough = self
+                .options
+                .checkpoint_log_bytes
+                .unwrap_or(CHECKPOINT_LOG_BYTES.max(2 * stats.index_bytes));
+            let written = self.checkpoints.log_bytes_since(self.log_ends());
+            if written < enough && (last.elapsed() < interval || written == 0) {
+                continue;
+            }
+            last = Instant::now();
+            // A failure leaves the old checkpoint; the next round tries again, and an explicit
+            // checkpoint or the close reports it.
+            let _ = self.checkpoint();
+        }
+    }
+
+    /// The sum of where all segments end, for comparison with a checkpoint's.
+    fn log_ends(&self) -> u64 {
+        let active = |s: &crossbeam_utils::CachePadded<super::Shard>| {
+            s.lock().log.active().map_or(0, |(_, tail)| tail as u64)
+        };
+        let sealed: u64 = self.slots.all().iter().filter_map(|s| s.end()).sum::<usize>() as u64;
+        sealed + self.shards.iter().map(active).sum::<u64>()
+    }
+}

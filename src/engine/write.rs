@@ -1,0 +1,333 @@
+//! Writes: a record appended, then its entry published, under the shard's lock.
+//!
+//! The steps of a single write, and what a crash of the process leaves at each:
+//! 1. lock the shard, reserve room in its log, write the record there: a record beyond the tail
+//!    that nobody acknowledged; whole, it may be recovered, torn, it is cut;
+//! 2. move the tail over it and publish the entry: the write is there;
+//! 3. unlock and return: it is acknowledged, and its bytes are in the kernel's page cache.
+//!
+//! With `durability=sync` the same steps are done for a group of writers by [`super::commit`],
+//! with a sync between 1 and 2.
+
+use super::{Engine, ShardState};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hash::KeyHash;
+use crate::index::entry::Location;
+use crate::index::Place;
+use crate::limits::BATCH_BYTES_MAX;
+use crate::log::record::{
+    self, record_len, Killed, Kind, FLAG_IN_BATCH, KILLED_LEN, RECORD_HEADER,
+};
+use crate::log::slots::Found;
+use crate::log::Log;
+use crate::packed::{PackedOp, PackedOps};
+use hashbrown::HashTable;
+use std::sync::atomic::Ordering;
+use std::sync::MutexGuard;
+
+/// A change of one key: its record is in a log, its entry yet to be published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change<'a> {
+    pub(crate) hash: KeyHash,
+    pub(crate) key: &'a [u8],
+    pub(crate) kind: Kind,
+    pub(crate) at: Location,
+}
+
+/// A write of one key, with the condition it is under.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Write<'a> {
+    Put { key: &'a [u8], value: &'a [u8] },
+    Delete { key: &'a [u8] },
+    Swap { key: &'a [u8], expected: Option<&'a [u8]>, desired: Option<&'a [u8]> },
+}
+
+impl<'a> Write<'a> {
+    pub(crate) fn key(&self) -> &'a [u8] {
+        match self {
+            Write::Put { key, .. } | Write::Delete { key } | Write::Swap { key, .. } => key,
+        }
+    }
+
+    /// What to store given the current value: `Some(None)` deletes, `None` changes nothing.
+    pub(crate) fn outcome(&self, current: Option<&[u8]>) -> Option<Option<&'a [u8]>> {
+        match *self {
+            Write::Put { value, .. } => Some(Some(value)),
+            Write::Delete { .. } => current.is_some().then_some(None),
+            Write::Swap { expected, desired, .. } => (current == expected).then_some(desired),
+        }
+    }
+}
+
+impl Engine {
+    /// Stores a value.
+    pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        if self.is_sync() {
+            return self.commit(Write::Put { key, value }).map(|_| ());
+        }
+        self.check_writable()?;
+        let hash = self.hasher.hash(key);
+        let shard = self.shard(hash);
+        shard.index.prefetch(hash);
+        let mut state = shard.lock();
+        self.write_record(hash, &mut state, Kind::Put, key, value)
+    }
+
+    /// Deletes a key; false if there was none. Or swaps its value; false if it was another.
+    pub(crate) fn write_if(&self, write: Write) -> Result<bool> {
+        if self.is_sync() {
+            return self.commit(write);
+        }
+        self.check_writable()?;
+        let hash = self.hasher.hash(write.key());
+        let mut state = self.shard(hash).lock();
+        let found = self.current(hash, write.key())?;
+        // SAFETY: the shard's lock is held, which keeps the record where it is.
+        let current = found.as_ref().map(|(_, found)| unsafe { found.raw.value() });
+        match (write.outcome(current), found) {
+            (Some(Some(value)), _) => {
+                self.write_record(hash, &mut state, Kind::Put, write.key(), value)?;
+            }
+            (Some(None), Some((_, found))) => {
+                let killed = self.killed(&found).encode();
+                self.write_record(hash, &mut state, Kind::Delete, write.key(), &killed)?;
+            }
+            // A swap from nothing to nothing holds already.
+            (Some(None), None) => {}
+            (None, _) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Appends a record to the shard's own log and publishes it.
+    #[inline(always)]
+    fn write_record(
+        &self,
+        hash: KeyHash,
+        state: &mut MutexGuard<'_, ShardState>,
+        kind: Kind,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        let state = &mut **state;
+        if let Some(at) = self.shard(hash).index.candidate(hash) {
+            // Its key will be compared below; the load runs while the record is written.
+            self.slots.prefetch(at);
+        }
+        let at = state.log.append((kind, 0, state.seq + 1), key, value, &self.source)?;
+        let change = Change { hash, key, kind, at };
+        match self.publish(state, change) {
+            Ok(()) => {
+                state.seq += 1;
+                Ok(())
+            }
+            Err(e) => {
+                state.log.unappend(at, record_len(key.len(), value.len()));
+                Err(e)
+            }
+        }
+    }
+
+    /// The place and the record of a key, for a holder of the shard's lock.
+    #[inline(always)]
+    pub(crate) fn current(&self, hash: KeyHash, key: &[u8]) -> Result<Option<(Place, Found)>> {
+        let mut record = None;
+        // SAFETY: every caller holds the shard's lock.
+        let place = unsafe {
+            self.shard(hash).index.locate(hash, |at| {
+                record = self.is_record_of(at, key)?;
+                Ok::<_, Error>(record.is_some())
+            })?
+        };
+        Ok(place.zip(record))
+    }
+
+    /// What a delete of `found` names as removed.
+    pub(crate) fn killed(&self, found: &Found) -> Killed {
+        // SAFETY: every caller holds the shard's lock, and an entry names the slot.
+        let segment = unsafe { self.slots.segment(found.at.slot) };
+        Killed { generation: segment.id.generation, seq: found.raw.header.seq }
+    }
+
+    /// Makes a change visible, for a holder of the lock of its key's shard. Either all of it
+    /// happens or, with an error, nothing.
+    #[inline(always)]
+    pub(crate) fn publish(&self, state: &mut ShardState, change: Change) -> Result<()> {
+        let Change { hash, key, kind, at } = change;
+        let index = &self.shard(hash).index;
+        let current = self.current(hash, key)?;
+        // SAFETY: the caller holds the lock; the record at `at` is complete, and `place` is fresh.
+        unsafe {
+            match (&current, kind) {
+                (Some((place, _)), Kind::Put) => index.update(hash, *place, at),
+                (Some((place, _)), _) => index.remove(hash, *place),
+                (None, Kind::Put) => {
+                    index.reserve(hash).map_err(|e| Error::os("grow the index", &e))?;
+                    index.insert(hash, at);
+                }
+                (None, _) => {}
+            }
+        }
+        if let Some((_, old)) = current {
+            self.add_dead(old.at.slot, old.raw.header.total_len());
+        }
+        if kind == Kind::Put {
+            state.puts += 1;
+            state.keys += u64::from(current.is_none());
+        } else {
+            self.add_dead(at.slot, record_len(key.len(), KILLED_LEN));
+            state.deletes += u64::from(current.is_some());
+            state.keys -= u64::from(current.is_some());
+        }
+        Ok(())
+    }
+
+    /// Counts bytes that nothing points to any more.
+    pub(crate) fn add_dead(&self, slot: u32, bytes: usize) {
+        // SAFETY: every caller holds a lock under which an entry named the slot.
+        let segment = unsafe { self.slots.segment(slot) };
+        segment.dead_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Writes all operations of a packed batch, or none.
+    pub(crate) fn write_packed(&self, packed: &[u8]) -> Result<()> {
+        let batch = Prepared::new(self, packed)?;
+        if batch.ops.is_empty() {
+            return self.check_writable();
+        }
+        if self.is_sync() {
+            return self.commit_batch(&batch);
+        }
+        self.check_writable()?;
+        let mut locked = self.lock_shards(batch.shards.iter().copied());
+        let home = self.shard_number(batch.ops[0].hash);
+        let changes = self.append_batch(&batch, home, &mut locked)?;
+        for change in &changes {
+            self.publish(locked.state(self.shard_number(change.hash)), *change)
+                .inspect_err(|e| self.halt(e.clone().context("a batch was written in part")))?;
+        }
+        Ok(())
+    }
+
+    /// Appends a batch as one frame to the log of shard `home`, for a holder of all its locks.
+    pub(crate) fn append_batch<'a>(
+        &self,
+        batch: &Prepared<'a>,
+        home: usize,
+        locked: &mut Locked<'_>,
+    ) -> Result<Vec<Change<'a>>> {
+        // Above the sequence of every shard concerned, so that each key keeps a total order.
+        let seq = 1 + batch.shards.iter().map(|s| locked.state(*s).seq).max().unwrap_or(0);
+        let mut plan = Vec::with_capacity(batch.ops.len());
+        let mut payload = 0;
+        for op in &batch.ops {
+            let (killed, len) = match op.op.value {
+                Some(value) => (None, value.len()),
+                None => match self.current(op.hash, op.op.key)? {
+                    Some((_, found)) => (Some(self.killed(&found).encode()), KILLED_LEN),
+                    // Nothing to delete, and nothing to say about it.
+                    None => continue,
+                },
+            };
+            payload += record_len(op.op.key.len(), len);
+            plan.push((op, killed));
+        }
+        if payload > BATCH_BYTES_MAX {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!(
+                    "the batch takes {payload} bytes in the log, the limit is {BATCH_BYTES_MAX}"
+                ),
+            ));
+        }
+        if plan.is_empty() {
+            return Ok(Vec::new());
+        }
+        let log: &mut Log = &mut locked.state(home).log;
+        let mut room = log.reserve(record_len(0, payload), &self.source)?;
+        let (seed, start) = (room.seed(), room.location());
+        let bytes = room.bytes();
+        let mut changes = Vec::with_capacity(plan.len());
+        let mut at = RECORD_HEADER.next_multiple_of(8);
+        // The frame's header is 20 bytes; 4 zeros align the first record.
+        let frame_value = at - RECORD_HEADER + payload;
+        bytes[RECORD_HEADER..at].fill(0);
+        for (op, killed) in &plan {
+            let kind = if killed.is_some() { Kind::Delete } else { Kind::Put };
+            let value = killed.as_ref().map_or_else(|| op.op.value.unwrap_or(&[]), |k| &k[..]);
+            let len = record_len(op.op.key.len(), value.len());
+            let head = (kind, FLAG_IN_BATCH, seq);
+            record::encode(&mut bytes[at..at + len], seed, head, op.op.key, value);
+            let place = Location { slot: start.slot, offset: start.offset + at as u32 };
+            changes.push(Change { hash: op.hash, key: op.op.key, kind, at: place });
+            at += len;
+        }
+        record::encode_header(bytes, (Kind::Batch, 0, seq), 0, frame_value);
+        record::seal(bytes, at, seed);
+        room.commit();
+        for shard in &batch.shards {
+            locked.state(*shard).seq = seq;
+        }
+        Ok(changes)
+    }
+
+    /// Locks shards, each once, in the order given, which ascends.
+    pub(crate) fn lock_shards(&self, numbers: impl Iterator<Item = usize>) -> Locked<'_> {
+        let mut states: Vec<(usize, MutexGuard<'_, ShardState>)> = Vec::new();
+        for number in numbers {
+            assert!(states.last().is_none_or(|(last, _)| *last < number), "lock order");
+            states.push((number, self.shards[number].lock()));
+        }
+        Locked { states }
+    }
+}
+
+/// The locks of several shards.
+pub(crate) struct Locked<'a> {
+    states: Vec<(usize, MutexGuard<'a, ShardState>)>,
+}
+
+impl Locked<'_> {
+    /// The state of a shard that is among them.
+    pub(crate) fn state(&mut self, shard: usize) -> &mut ShardState {
+        let i = self.states.binary_search_by_key(&shard, |(n, _)| *n).expect("the shard is locked");
+        &mut self.states[i].1
+    }
+}
+
+/// A packed batch, checked, hashed, and without the operations that a later one overrides.
+pub(crate) struct Prepared<'a> {
+    pub(crate) ops: Vec<HashedOp<'a>>,
+    /// The shards concerned, ascending.
+    pub(crate) shards: Vec<usize>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct HashedOp<'a> {
+    pub(crate) hash: KeyHash,
+    pub(crate) op: PackedOp<'a>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(engine: &Engine, packed: &'a [u8]) -> Result<Self> {
+        let mut ops: Vec<HashedOp> = Vec::with_capacity(packed.len() / 64 + 1);
+        let mut by_key: HashTable<usize> = HashTable::new();
+        for op in PackedOps::new(packed) {
+            let op = op?;
+            let hash = engine.hasher.hash(op.key);
+            let same = |i: &usize| ops[*i].op.key == op.key;
+            match by_key.find(hash.0, same) {
+                // The last operation on a key wins.
+                Some(i) => ops[*i].op = op,
+                None => {
+                    by_key.insert_unique(hash.0, ops.len(), |i| ops[*i].hash.0);
+                    ops.push(HashedOp { hash, op });
+                }
+            }
+        }
+        let mut shards: Vec<usize> = ops.iter().map(|o| engine.shard_number(o.hash)).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        Ok(Prepared { ops, shards })
+    }
+}

@@ -1,0 +1,219 @@
+//! When may memory that readers saw be freed? Epochs, with a read side that costs two stores.
+//!
+//! A reader holds a [`Guard`] while it follows pointers. Whoever unlinks something first makes it
+//! unreachable, then takes [`retire_epoch`], and frees it once [`safe_epoch`] has passed that
+//! number: by then every reader that could have seen it has left.
+//!
+//! Invariants:
+//! 1. A thread's slot holds 0 outside of guards, else the global epoch as of its outermost guard.
+//! 2. A guard stores its epoch, then passes a light barrier, then reads pointers; a reclaimer
+//!    unlinks, raises the global epoch, passes a heavy barrier, then reads the slots. So either
+//!    the reclaimer sees the reader's epoch, or the reader sees the unlinked state.
+//! 3. Slots are never freed, only given to the next thread.
+//!
+//! `crossbeam-epoch` does the same with a full fence in each guard. That fence makes a get wait
+//! for the cache misses of the get before it; the asymmetric barrier lets them overlap
+//! (`docs/decisions/002-epochs.md`).
+//!
+//! Any thread may call anything here.
+
+use crate::sys::barrier;
+use crossbeam_utils::CachePadded;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+/// What one thread shows to reclaimers.
+struct Slot {
+    epoch: AtomicU64,
+    /// Dense number of the slot, from 0, for counters that are kept per thread.
+    number: usize,
+    taken: AtomicBool,
+    next: *const CachePadded<Slot>,
+}
+
+// SAFETY: `next` is written before the slot is published and points to a slot that is never freed.
+unsafe impl Sync for Slot {}
+
+static EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));
+static SLOTS: AtomicPtr<CachePadded<Slot>> = AtomicPtr::new(ptr::null_mut());
+static SLOT_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static SLOT: Cell<*const CachePadded<Slot>> = const { Cell::new(ptr::null()) };
+    /// Gives the slot back when the thread ends. Apart from `SLOT`, so that reading `SLOT` never
+    /// pays for the registration of a destructor.
+    static RELEASE: Release = const { Release };
+}
+
+struct Release;
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        let slot = SLOT.replace(ptr::null());
+        if !slot.is_null() {
+            // SAFETY: slots are never freed.
+            unsafe { &*slot }.taken.store(false, Ordering::Release);
+        }
+    }
+}
+
+#[inline(always)]
+fn slot() -> &'static Slot {
+    let slot = SLOT.get();
+    if slot.is_null() {
+        return register();
+    }
+    // SAFETY: slots are never freed.
+    unsafe { &*slot }
+}
+
+#[cold]
+#[inline(never)]
+fn register() -> &'static Slot {
+    barrier::init();
+    let slot = take_free_slot().unwrap_or_else(add_slot);
+    SLOT.set(slot);
+    // Registers the destructor. A thread that is already ending keeps the slot for good, which
+    // costs a cache line and nothing else.
+    let _ = RELEASE.try_with(|_| ());
+    slot
+}
+
+fn take_free_slot() -> Option<&'static CachePadded<Slot>> {
+    let mut at = SLOTS.load(Ordering::Acquire).cast_const();
+    // SAFETY: slots are never freed, and published whole.
+    while let Some(slot) = unsafe { at.as_ref() } {
+        let free = slot.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed);
+        if free.is_ok() {
+            return Some(slot);
+        }
+        at = slot.next;
+    }
+    None
+}
+
+fn add_slot() -> &'static CachePadded<Slot> {
+    let slot = Box::leak(Box::new(CachePadded::new(Slot {
+        epoch: AtomicU64::new(0),
+        number: SLOT_COUNT.fetch_add(1, Ordering::Relaxed),
+        taken: AtomicBool::new(true),
+        next: ptr::null(),
+    })));
+    let mut head = SLOTS.load(Ordering::Relaxed);
+    loop {
+        slot.next = head;
+        match SLOTS.compare_exchange_weak(head, slot, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return slot,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// While this lives, nothing that the thread can still reach is freed.
+pub(crate) struct Guard {
+    slot: &'static Slot,
+    outermost: bool,
+    /// The guard speaks for this thread.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Enters. Cheap and nestable; keep it short, since nothing at all is freed meanwhile.
+#[inline(always)]
+pub(crate) fn pin() -> Guard {
+    let slot = slot();
+    let outermost = slot.epoch.load(Ordering::Relaxed) == 0;
+    if outermost {
+        slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+        barrier::light();
+    }
+    Guard { slot, outermost, _not_send: PhantomData }
+}
+
+impl Guard {
+    /// A small number that no other live thread has.
+    #[inline(always)]
+    pub(crate) fn thread_number(&self) -> usize {
+        self.slot.number
+    }
+}
+
+impl Drop for Guard {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.outermost {
+            self.slot.epoch.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// The epoch to remember for something that has just been made unreachable.
+pub(crate) fn retire_epoch() -> u64 {
+    EPOCH.load(Ordering::SeqCst)
+}
+
+/// Raises the epoch and returns a bound: what was retired in an epoch below it may be freed.
+pub(crate) fn safe_epoch() -> u64 {
+    let mut safe = EPOCH.fetch_add(1, Ordering::SeqCst) + 1;
+    barrier::heavy();
+    let mut at = SLOTS.load(Ordering::Acquire).cast_const();
+    // SAFETY: slots are never freed, and published whole.
+    while let Some(slot) = unsafe { at.as_ref() } {
+        match slot.epoch.load(Ordering::Acquire) {
+            0 => {}
+            epoch => safe = safe.min(epoch),
+        }
+        at = slot.next;
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_guard_holds_back_what_is_retired_under_it() {
+        let (entered, wait_entered) = channel();
+        let (leave, wait_leave) = channel::<()>();
+        let reader = std::thread::spawn(move || {
+            let guard = pin();
+            let nested = pin();
+            drop(nested);
+            entered.send(()).unwrap();
+            wait_leave.recv().unwrap();
+            drop(guard);
+        });
+        wait_entered.recv().unwrap();
+        let retired = retire_epoch();
+        assert!(safe_epoch() <= retired, "the reader is still inside");
+        leave.send(()).unwrap();
+        reader.join().unwrap();
+        // Other tests of this process hold guards for moments.
+        while safe_epoch() <= retired {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn threads_get_numbers_of_their_own_and_give_them_back() {
+        let numbers = || {
+            let barrier = std::sync::Barrier::new(4);
+            std::thread::scope(|s| {
+                let one = || {
+                    let number = pin().thread_number();
+                    barrier.wait();
+                    number
+                };
+                let threads: Vec<_> = (0..4).map(|_| s.spawn(one)).collect();
+                threads.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        let mut first = numbers();
+        first.sort_unstable();
+        first.dedup();
+        assert_eq!(first.len(), 4);
+    }
+}

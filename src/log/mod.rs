@@ -1,0 +1,333 @@
+//! A shard's log: the segments that its records are appended to, in order.
+//!
+//! ```text
+//! ordinal 1        2        3
+//! [ sealed ] [ sealed ] [ active ····tail       ] [ next: prepared ]
+//! ```
+//!
+//! Invariants:
+//! 1. Appends happen under the shard's lock; the lock is held until every entry of what was
+//!    appended is published. So whoever takes the lock finds all that lies below the tail in the
+//!    indexes.
+//! 2. Bytes below the tail never change. A record is written whole before the tail passes it.
+//! 3. A segment's header names where its predecessor ended, so a log read back has no hole that
+//!    goes unnoticed.
+//! 4. A log never goes on in a segment whose tail a crash may have torn: recovery seals it.
+
+pub(crate) mod record;
+pub(crate) mod segment;
+pub(crate) mod slots;
+pub(crate) mod source;
+
+use crate::error::Result;
+use crate::index::entry::Location;
+use record::{record_len, Kind};
+use segment::{Segment, SEGMENT_HEADER, SEGMENT_MAX, SEGMENT_MIN};
+use source::SegmentSource;
+use std::sync::Arc;
+
+/// How far ahead of the tail pages are made present.
+const POPULATE_AHEAD: usize = 4 << 20;
+/// Unused bytes at the end of a sealed segment that are worth giving back.
+const TRIM_MIN: usize = 1 << 20;
+
+/// The log of one shard.
+#[derive(Debug)]
+pub(crate) struct Log {
+    number: u32,
+    active: Option<Active>,
+    /// What comes after the active one: ordinal, and where the last segment ended.
+    next_ordinal: u64,
+    last_end: u64,
+    last_capacity: usize,
+    /// A segment that the preparation thread made ready.
+    prepared: Option<Segment>,
+    /// Whether that thread was told and has not answered.
+    asked: bool,
+    /// Sealed segments with records that no sync has covered, and where they end.
+    unsynced: Vec<(Arc<Segment>, usize)>,
+}
+
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    tail: usize,
+    /// Below this the device has everything, or a sync that began will see to it.
+    synced: usize,
+    /// Below this pages are present.
+    populated: usize,
+    /// At this tail the preparation thread is asked for more.
+    ask_at: usize,
+}
+
+/// Where a log stands: the segment's ordinal and the offset in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Position {
+    pub(crate) ordinal: u64,
+    pub(crate) offset: u64,
+}
+
+/// What the preparation thread finds to do for a log.
+pub(crate) struct ToPrepare {
+    pub(crate) populate: Option<(Arc<Segment>, usize, usize)>,
+    pub(crate) capacity: Option<usize>,
+}
+
+impl Log {
+    /// An empty log.
+    pub(crate) fn new(number: u32) -> Log {
+        Log {
+            number,
+            active: None,
+            next_ordinal: 1,
+            last_end: 0,
+            last_capacity: 0,
+            prepared: None,
+            asked: false,
+            unsynced: Vec::new(),
+        }
+    }
+
+    /// Goes on after the segment `last`, whose records end at `end`. With `continues`, in that
+    /// segment itself.
+    pub(crate) fn resume(&mut self, last: &Arc<Segment>, end: usize, continues: bool) {
+        self.next_ordinal = last.id.ordinal + 1;
+        self.last_end = end as u64;
+        self.last_capacity = last.len();
+        if continues {
+            let mut active = Active::new(last.clone(), end);
+            active.synced = end;
+            self.active = Some(active);
+        }
+    }
+
+    /// Room for a record of `len` bytes at the tail, not yet part of the log.
+    #[inline(always)]
+    pub(crate) fn reserve<'a>(
+        &'a mut self,
+        len: usize,
+        source: &'a SegmentSource,
+    ) -> Result<Room<'a>> {
+        match &self.active {
+            Some(active) if active.tail + len <= active.segment.len() => {}
+            _ => self.roll(len, source)?,
+        }
+        let Some(active) = &mut self.active else { unreachable!("roll made an active segment") };
+        Ok(Room { active, len, asked: &mut self.asked, number: self.number, source })
+    }
+
+    /// Appends one record and returns where it is.
+    #[inline(always)]
+    pub(crate) fn append(
+        &mut self,
+        head: (Kind, u8, u64),
+        key: &[u8],
+        value: &[u8],
+        source: &SegmentSource,
+    ) -> Result<Location> {
+        let mut room = self.reserve(record_len(key.len(), value.len()), source)?;
+        let seed = room.active.segment.seed;
+        record::encode(room.bytes(), seed, head, key, value);
+        Ok(room.commit())
+    }
+
+    /// Takes back the last append, of `len` bytes at `at`, that no entry was published for.
+    pub(crate) fn unappend(&mut self, at: Location, len: usize) {
+        if let Some(active) = &mut self.active {
+            assert_eq!(active.tail, at.offset as usize + len, "not the last record");
+            active.tail = at.offset as usize;
+        }
+    }
+
+    /// Seals the active segment and makes one active that has room for `len` bytes.
+    #[cold]
+    #[inline(never)]
+    fn roll(&mut self, len: usize, source: &SegmentSource) -> Result<()> {
+        let need = len + SEGMENT_HEADER;
+        // First whatever can fail. From here to the seal nothing is appended, so the end that the
+        // new header names is the end that the old segment keeps.
+        let segment = match self.prepared.take() {
+            Some(segment) if segment.len() >= need => segment,
+            other => {
+                self.prepared = other;
+                source.create(self.capacity_for(need))?
+            }
+        };
+        let place = (self.number, self.next_ordinal, self.position().offset);
+        let segment = source.activate(segment, place)?;
+        self.seal();
+        self.next_ordinal += 1;
+        self.last_capacity = segment.len();
+        self.active = Some(Active::new(segment, SEGMENT_HEADER));
+        Ok(())
+    }
+
+    fn capacity_for(&self, need: usize) -> usize {
+        let grown = (self.last_capacity * 2).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        if need <= grown {
+            grown
+        } else if need <= SEGMENT_MAX {
+            need.next_power_of_two()
+        } else {
+            need.next_multiple_of(4096)
+        }
+    }
+
+    fn seal(&mut self) {
+        let Some(active) = self.active.take() else { return };
+        self.last_end = active.tail as u64;
+        active.segment.set_end(active.tail);
+        if active.segment.len() - active.tail >= TRIM_MIN {
+            // Only space is at stake; the segment is complete either way.
+            let _ = active.segment.trim(active.tail);
+        }
+        if active.tail > active.synced {
+            self.unsynced.push((active.segment, active.tail));
+        }
+    }
+
+    /// Where the log ends now.
+    pub(crate) fn position(&self) -> Position {
+        match &self.active {
+            Some(a) => Position { ordinal: a.segment.id.ordinal, offset: a.tail as u64 },
+            None => Position { ordinal: self.next_ordinal - 1, offset: self.last_end },
+        }
+    }
+
+    /// The active segment and its tail.
+    pub(crate) fn active(&self) -> Option<(&Arc<Segment>, usize)> {
+        self.active.as_ref().map(|a| (&a.segment, a.tail))
+    }
+
+    /// Ordinal of the newest segment; 0 for an empty log.
+    pub(crate) fn ordinal(&self) -> u64 {
+        self.next_ordinal - 1
+    }
+
+    /// All that no sync has covered, each segment with the end up to which it is to be synced.
+    /// The caller syncs it, or makes the database read-only.
+    pub(crate) fn take_unsynced(&mut self, into: &mut Vec<(Arc<Segment>, usize)>) {
+        into.append(&mut self.unsynced);
+        if let Some(active) = &mut self.active {
+            if active.tail > active.synced {
+                active.synced = active.tail;
+                into.push((active.segment.clone(), active.tail));
+            }
+        }
+    }
+
+    /// What the preparation thread should do now.
+    pub(crate) fn to_prepare(&mut self) -> ToPrepare {
+        self.asked = false;
+        let capacity = self.capacity_for(0);
+        let Some(active) = &mut self.active else {
+            return ToPrepare { populate: None, capacity: None };
+        };
+        let (tail, len) = (active.tail, active.segment.len());
+        // Should the work fail, it is asked for again only after a while.
+        active.ask_at = tail + POPULATE_AHEAD / 4;
+        let to = (tail + POPULATE_AHEAD).min(len);
+        let populate = (to > active.populated)
+            .then(|| (active.segment.clone(), active.populated.max(tail), to));
+        let wants_next = self.prepared.is_none() && tail > len / 2;
+        ToPrepare { populate, capacity: wants_next.then_some(capacity) }
+    }
+
+    /// Takes what the preparation thread made.
+    pub(crate) fn prepared(&mut self, segment: &Arc<Segment>, populated: usize) {
+        if let Some(active) = &mut self.active {
+            if Arc::ptr_eq(&active.segment, segment) {
+                active.populated = active.populated.max(populated);
+                active.ask_at = active.next_ask(self.prepared.is_some());
+            }
+        }
+    }
+
+    /// Takes a segment that the preparation thread made; gives it back if there is one already.
+    pub(crate) fn set_prepared(&mut self, segment: Segment) -> Option<Segment> {
+        if self.prepared.is_some() {
+            return Some(segment);
+        }
+        self.prepared = Some(segment);
+        if let Some(active) = &mut self.active {
+            active.ask_at = active.next_ask(true);
+        }
+        None
+    }
+
+    /// Gives up the prepared segment, for closing.
+    pub(crate) fn take_prepared(&mut self) -> Option<Segment> {
+        self.prepared.take()
+    }
+}
+
+impl Active {
+    fn new(segment: Arc<Segment>, tail: usize) -> Active {
+        let populated = segment.populated.max(tail);
+        let mut active = Active { segment, tail, synced: tail, populated, ask_at: 0 };
+        if tail == SEGMENT_HEADER {
+            // The header itself has yet to be synced.
+            active.synced = 0;
+        }
+        active.ask_at = active.next_ask(false);
+        active
+    }
+
+    /// The tail at which there is something to prepare.
+    fn next_ask(&self, has_next: bool) -> usize {
+        let len = self.segment.len();
+        let populate = if self.populated < len {
+            self.populated.saturating_sub(POPULATE_AHEAD / 2)
+        } else {
+            usize::MAX
+        };
+        populate.min(if has_next { usize::MAX } else { len / 2 })
+    }
+}
+
+/// Reserved bytes at a log's tail.
+pub(crate) struct Room<'a> {
+    active: &'a mut Active,
+    len: usize,
+    asked: &'a mut bool,
+    number: u32,
+    source: &'a SegmentSource,
+}
+
+impl Room<'_> {
+    /// The bytes to fill.
+    #[inline(always)]
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the range lies above the tail, within the mapping (`reserve`), and only the
+        // holder of the shard's lock, which the log is borrowed under, touches it.
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.active.segment.base().add(self.active.tail),
+                self.len,
+            )
+        }
+    }
+
+    /// The segment's checksum seed.
+    pub(crate) fn seed(&self) -> segment::Seed {
+        self.active.segment.seed
+    }
+
+    /// Where the bytes are.
+    #[inline(always)]
+    pub(crate) fn location(&self) -> Location {
+        Location { slot: self.active.segment.id.slot, offset: self.active.tail as u32 }
+    }
+
+    /// Makes the bytes part of the log.
+    #[inline(always)]
+    pub(crate) fn commit(self) -> Location {
+        let at = self.location();
+        self.active.tail += self.len;
+        if self.active.tail >= self.active.ask_at && !*self.asked {
+            *self.asked = true;
+            self.source.ask(self.number);
+        }
+        at
+    }
+}

@@ -1,0 +1,372 @@
+//! A segment: a preallocated file (or anonymous memory) that records are appended to.
+//!
+//! ```text
+//! Format of the header (little-endian, 128 bytes, records follow):
+//!   0  magic            "WARPSEG\x01"
+//!   8  format version   u32   1
+//!  12  header length    u32   128
+//!  16  database id      u64
+//!  24  log              u32   number of the log (its shard)
+//!  28  slot             u32   number by which index entries name the segment
+//!  32  ordinal          u64   place in its log, from 1
+//!  40  generation       u64   unique in the life of the database
+//!  48  capacity         u64   bytes of the file
+//!  56  previous end     u64   where the records of the segment before it in its log ended
+//!  64  class            u8    0 hot, 1 cold (reserved); zeros up to 112
+//! 112  crc32            u32   of bytes 0 to 112; then 4 zero bytes
+//! 120  synced           u64   low half: synced end / 8, high half: its complement; 0: none
+//! ```
+//!
+//! Invariants:
+//! 1. Bytes below the log's tail are complete records and never change again.
+//! 2. `synced` is stored after a sync of the file up to there has succeeded, so what lies below
+//!    it is on the device; it is stored whole, and says itself whether it is whole.
+//! 3. The generation, and with it the checksum seed, is never used twice.
+
+use super::record::{self, Header, Record, RECORD_HEADER};
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
+use crate::sys::io::File;
+use crate::sys::map::Mapping;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes before the first record.
+pub(crate) const SEGMENT_HEADER: usize = 128;
+/// Size of a segment of a large log.
+pub(crate) const SEGMENT_MAX: usize = OFFSET_END;
+/// Size of the first segment of a log.
+pub(crate) const SEGMENT_MIN: usize = 64 << 10;
+
+const MAGIC: &[u8; 8] = b"WARPSEG\x01";
+const FORMAT: u32 = 1;
+const SYNCED_AT: usize = 120;
+const CRC_AT: usize = 112;
+
+/// What the checksums of a segment's records start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seed(pub(crate) u32);
+
+/// What a segment's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) database: u64,
+    pub(crate) log: u32,
+    pub(crate) slot: u32,
+    pub(crate) ordinal: u64,
+    pub(crate) generation: u64,
+    pub(crate) capacity: u64,
+    pub(crate) previous_end: u64,
+}
+
+impl Identity {
+    /// The checksum seed: depends on the generation in all its bits.
+    pub(crate) fn seed(&self) -> Seed {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&self.database.to_le_bytes());
+        crc.update(&self.generation.to_le_bytes());
+        Seed(crc.finalize())
+    }
+
+    /// Name of the file.
+    pub(crate) fn file_name(&self) -> String {
+        file_name(self.generation)
+    }
+
+    pub(crate) fn encode(&self) -> [u8; SEGMENT_HEADER] {
+        let mut bytes = [0; SEGMENT_HEADER];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[12..16].copy_from_slice(&(SEGMENT_HEADER as u32).to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.database.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.log.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.slot.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.ordinal.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.generation.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.capacity.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.previous_end.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..CRC_AT]);
+        bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header. `Err` holds what is wrong with it, without the file's name.
+    pub(crate) fn decode(bytes: &[u8; SEGMENT_HEADER]) -> Result<Identity> {
+        let u32_at =
+            |i: usize| u32::from_le_bytes([bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]]);
+        let u64_at = |i: usize| u64::from(u32_at(i)) | u64::from(u32_at(i + 4)) << 32;
+        if &bytes[..8] != MAGIC {
+            return Err(Error::corruption("the magic number at offset 0 is not a segment's"));
+        }
+        let crc = crc32fast::hash(&bytes[..CRC_AT]);
+        if crc != u32_at(CRC_AT) {
+            return Err(Error::corruption(format!(
+                "the segment header's checksum at offset {CRC_AT} is {:#010x}, its bytes give {crc:#010x}",
+                u32_at(CRC_AT)
+            )));
+        }
+        if u32_at(8) != FORMAT {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "segment format {} is newer than {FORMAT}, which this version reads",
+                    u32_at(8)
+                ),
+            ));
+        }
+        let identity = Identity {
+            database: u64_at(16),
+            log: u32_at(24),
+            slot: u32_at(28),
+            ordinal: u64_at(32),
+            generation: u64_at(40),
+            capacity: u64_at(48),
+            previous_end: u64_at(56),
+        };
+        if identity.slot as usize >= SEGMENT_SLOTS || u32_at(12) as usize != SEGMENT_HEADER {
+            return Err(Error::corruption(format!(
+                "the segment header is out of range: {identity:?}"
+            )));
+        }
+        Ok(identity)
+    }
+}
+
+/// Name of the file of a segment.
+pub(crate) fn file_name(generation: u64) -> String {
+    format!("{generation:016x}.seg")
+}
+
+/// A mapped segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) id: Identity,
+    pub(crate) seed: Seed,
+    /// Whether this process wrote all of its records, so that reads need not verify them.
+    pub(crate) trusted: bool,
+    /// Bytes of records that nothing points to any more, tombstones included.
+    pub(crate) dead_bytes: AtomicU64,
+    /// Where the records end, once the segment is sealed; 0 before.
+    end: AtomicU64,
+    /// Below this, pages were made present when the segment was made.
+    pub(crate) populated: usize,
+    map: Mapping,
+    /// `None` for a database in memory.
+    file: Option<Box<dyn File>>,
+    /// Where the file is, for messages; empty in memory.
+    pub(crate) path: PathBuf,
+}
+
+impl Segment {
+    /// Wraps a mapping whose header is written.
+    pub(crate) fn new(
+        id: Identity,
+        trusted: bool,
+        map: Mapping,
+        file: Option<Box<dyn File>>,
+        path: PathBuf,
+    ) -> Segment {
+        assert!(map.len() >= SEGMENT_HEADER && map.len() as u64 <= id.capacity);
+        Segment {
+            id,
+            seed: id.seed(),
+            trusted,
+            dead_bytes: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+            populated: 0,
+            map,
+            file,
+            path,
+        }
+    }
+
+    /// Where the records of a sealed segment end; `None` while it may still grow.
+    pub(crate) fn end(&self) -> Option<usize> {
+        match self.end.load(Ordering::Acquire) {
+            0 => None,
+            end => Some(end as usize),
+        }
+    }
+
+    /// Notes that the segment is sealed.
+    pub(crate) fn set_end(&self, end: usize) {
+        self.end.store(end as u64, Ordering::Release);
+    }
+
+    #[inline(always)]
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.map.address()
+    }
+
+    /// Bytes mapped: all of the file, and all that may be addressed.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(crate) fn populate(&self, from: usize, to: usize) {
+        self.map.populate(from, to);
+    }
+
+    /// The bytes of the segment from `from` on that no writer touches any more.
+    ///
+    /// # Safety
+    /// Nobody writes below `to` while the slice lives: `to` is at most the log's tail, or nobody
+    /// appends to the segment.
+    pub(crate) unsafe fn bytes(&self, from: usize, to: usize) -> &[u8] {
+        assert!(from <= to && to <= self.len());
+        // SAFETY: the range is in the mapping; the caller vouches for the writers.
+        unsafe { std::slice::from_raw_parts(self.base().add(from), to - from) }
+    }
+
+    /// The record at `offset`, lengths checked against the mapping and the checksum verified.
+    ///
+    /// # Safety
+    /// As for [`Segment::bytes`].
+    pub(crate) unsafe fn verified(&self, offset: usize) -> Option<Record<'_>> {
+        // SAFETY: the caller's promise.
+        record::parse(unsafe { self.bytes(offset, self.len()) }, self.seed)
+    }
+
+    /// Syncs the file's contents.
+    pub(crate) fn sync(&self) -> std::io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |f| f.sync_data())
+    }
+
+    /// Gives the file's unused end back to the file system.
+    pub(crate) fn trim(&self, end: usize) -> std::io::Result<()> {
+        let len = end.next_multiple_of(4096).min(self.len());
+        self.file.as_ref().map_or(Ok(()), |f| f.set_len(len as u64))
+    }
+
+    fn synced_word(&self) -> &AtomicU64 {
+        // SAFETY: the header is in the mapping, the word is aligned, and only ever accessed so.
+        unsafe { AtomicU64::from_ptr(self.base().add(SYNCED_AT).cast()) }
+    }
+
+    /// Notes that everything below `end` is on the device.
+    pub(crate) fn set_synced(&self, end: usize) {
+        let low = (end / 8) as u32;
+        let word = u64::from(low) | u64::from(!low) << 32;
+        self.synced_word().store(word.to_le(), Ordering::Release);
+    }
+
+    /// The end up to which the segment is known to be on the device, at least the header.
+    pub(crate) fn synced(&self) -> usize {
+        let word = u64::from_le(self.synced_word().load(Ordering::Acquire));
+        let (low, high) = (word as u32, (word >> 32) as u32);
+        let end = if low == !high { low as usize * 8 } else { 0 };
+        end.max(SEGMENT_HEADER)
+    }
+
+    /// The error for a record that does not verify.
+    #[cold]
+    pub(crate) fn damaged(&self, offset: usize) -> Error {
+        Error::corruption(format!(
+            "{}: the record at offset {offset} does not match its checksum; \
+             `warp verify` lists all damage, a backup or `warp repair` saves the rest",
+            self.path.display()
+        ))
+    }
+}
+
+/// A record as a reader sees it: through the mapping, while something keeps the segment.
+#[derive(Clone, Copy)]
+pub(crate) struct Raw {
+    pub(crate) address: *const u8,
+    pub(crate) header: Header,
+}
+
+impl Raw {
+    /// Reads the fixed part at `at` of a mapping of `len` bytes at `base`. `None`: the record
+    /// would not lie within it, so the entry that led here is damaged.
+    ///
+    /// # Safety
+    /// The mapping stays while the answer is used, and the record at `at` is complete.
+    #[inline(always)]
+    pub(crate) unsafe fn read(base: *const u8, len: usize, at: Location) -> Option<Raw> {
+        let offset = at.offset as usize;
+        if offset + RECORD_HEADER > len {
+            return None;
+        }
+        // SAFETY: the header lies in the mapping.
+        let (address, header) = unsafe {
+            let address = base.add(offset);
+            (address, Header::decode(&*address.cast::<[u8; RECORD_HEADER]>()))
+        };
+        (offset + header.total_len() <= len).then_some(Raw { address, header })
+    }
+
+    /// The key.
+    ///
+    /// # Safety
+    /// The mapping outlives `'a`; so for the next two.
+    #[inline(always)]
+    pub(crate) unsafe fn key<'a>(&self) -> &'a [u8] {
+        // SAFETY: `read` checked the lengths.
+        unsafe { std::slice::from_raw_parts(self.address.add(RECORD_HEADER), self.header.key_len) }
+    }
+
+    /// The value.
+    ///
+    /// # Safety
+    /// See [`Raw::key`].
+    #[inline(always)]
+    pub(crate) unsafe fn value<'a>(&self) -> &'a [u8] {
+        let at = RECORD_HEADER + self.header.key_len;
+        // SAFETY: `read` checked the lengths.
+        unsafe { std::slice::from_raw_parts(self.address.add(at), self.header.value_len) }
+    }
+
+    /// Whether the checksum fits.
+    ///
+    /// # Safety
+    /// See [`Raw::key`].
+    #[inline]
+    pub(crate) unsafe fn verifies(&self, seed: Seed) -> bool {
+        let end = RECORD_HEADER + self.header.key_len + self.header.value_len;
+        // SAFETY: `read` checked the lengths.
+        let bytes = unsafe { std::slice::from_raw_parts(self.address.add(4), end - 4) };
+        record::checksum(seed, bytes) == self.header.crc
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_comes_back_and_no_flipped_bit_passes() {
+        let id = Identity {
+            database: 1,
+            log: 2,
+            slot: 3,
+            ordinal: 4,
+            generation: 5,
+            capacity: 6,
+            previous_end: 7,
+        };
+        let bytes = id.encode();
+        assert_eq!(Identity::decode(&bytes), Ok(id));
+        for bit in 0..(CRC_AT + 4) * 8 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Identity::decode(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn seeds_differ_between_generations() {
+        let id = |generation| Identity {
+            database: 9,
+            log: 0,
+            slot: 0,
+            ordinal: 1,
+            generation,
+            capacity: 0,
+            previous_end: 0,
+        };
+        assert_ne!(id(1).seed(), id(2).seed());
+        assert_ne!(id(1).seed(), id(1 << 32 | 1).seed());
+    }
+}

@@ -1,0 +1,191 @@
+//! The segment table: from the slot in an index entry to the segment's memory.
+//!
+//! Invariants:
+//! 1. A slot that an index entry names is filled before the entry is published.
+//! 2. A reader that follows an entry holds an [`crate::epoch`] guard, or the shard's lock; a slot
+//!    is emptied, and its segment dropped, only when the epoch has passed.
+//! 3. `base` and `len` are written before the slot is used by anyone, and together.
+
+use super::segment::{Raw, Segment};
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::entry::{Location, SEGMENT_SLOTS};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// The bit of `len` that says that records need not be verified when read.
+const TRUSTED: usize = 1 << (usize::BITS - 1);
+
+struct Slot {
+    base: AtomicPtr<u8>,
+    /// Mapped bytes, and [`TRUSTED`].
+    len: AtomicUsize,
+    segment: AtomicPtr<Segment>,
+}
+
+/// All segments of a database, by slot.
+pub(crate) struct SlotTable {
+    slots: Box<[Slot]>,
+    /// Where to look for the next free slot.
+    free: Mutex<usize>,
+    /// No slot from here on was ever filled.
+    end: AtomicUsize,
+}
+
+/// A record found through the table.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) raw: Raw,
+    pub(crate) at: Location,
+    trusted: bool,
+}
+
+impl SlotTable {
+    pub(crate) fn new() -> Self {
+        // SAFETY: a slot of zeros is an empty slot. Zeroed, so that the pages of the table are
+        // taken from the system only as they are used.
+        let slots = unsafe { Box::<[Slot]>::new_zeroed_slice(SEGMENT_SLOTS).assume_init() };
+        SlotTable { slots, free: Mutex::new(0), end: AtomicUsize::new(0) }
+    }
+
+    /// A slot that is empty and stays so for the caller to fill.
+    pub(crate) fn reserve(&self) -> Result<u32> {
+        let mut next = self.free.lock().unwrap_or_else(|e| e.into_inner());
+        for _ in 0..SEGMENT_SLOTS {
+            let slot = *next;
+            *next = (*next + 1) % SEGMENT_SLOTS;
+            if self.slots[slot].segment.load(Ordering::Acquire).is_null() {
+                return Ok(slot as u32);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::NoSpace,
+            format!("all {SEGMENT_SLOTS} segment slots of the database are in use"),
+        ))
+    }
+
+    /// Fills an empty slot.
+    pub(crate) fn fill(&self, segment: Arc<Segment>) {
+        self.end.fetch_max(segment.id.slot as usize + 1, Ordering::AcqRel);
+        let slot = &self.slots[segment.id.slot as usize];
+        let trusted = if segment.trusted { TRUSTED } else { 0 };
+        slot.len.store(segment.len() | trusted, Ordering::Release);
+        slot.base.store(segment.base(), Ordering::Release);
+        let old = slot.segment.swap(Arc::into_raw(segment).cast_mut(), Ordering::AcqRel);
+        assert!(old.is_null(), "segment slot filled twice");
+    }
+
+    /// Whether a location lies in a segment that exists.
+    #[inline]
+    pub(crate) fn covers(&self, at: Location) -> bool {
+        let slot = &self.slots[at.slot as usize];
+        (at.offset as usize) < slot.len.load(Ordering::Relaxed) & !TRUSTED
+    }
+
+    /// Starts loading the record at `at`.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, at: Location) {
+        let base = self.slots[at.slot as usize].base.load(Ordering::Relaxed);
+        let address = base.wrapping_add(at.offset as usize);
+        crate::sys::prefetch(address);
+        crate::sys::prefetch(address.wrapping_add(64));
+    }
+
+    /// The record at `at`, not yet verified.
+    ///
+    /// # Safety
+    /// The caller holds an epoch guard or the shard's lock while it uses the answer.
+    #[inline(always)]
+    pub(crate) unsafe fn record(&self, at: Location) -> Result<Found> {
+        let slot = &self.slots[at.slot as usize];
+        let len = slot.len.load(Ordering::Acquire);
+        let base = slot.base.load(Ordering::Acquire);
+        // SAFETY: an empty slot has length 0, so nothing is read; else the caller's promise
+        // keeps the mapping, and a published entry points to a complete record.
+        match unsafe { Raw::read(base, len & !TRUSTED, at) } {
+            Some(raw) => Ok(Found { raw, at, trusted: len & TRUSTED != 0 }),
+            None => Err(self.dangling(at)),
+        }
+    }
+
+    #[cold]
+    fn dangling(&self, at: Location) -> Error {
+        Error::corruption(format!(
+            "an index entry points to offset {} of segment slot {}, where no whole record lies",
+            at.offset, at.slot
+        ))
+    }
+
+    /// Verifies a record that this process did not write.
+    ///
+    /// # Safety
+    /// As for [`SlotTable::record`], still.
+    #[inline(always)]
+    pub(crate) unsafe fn verify(&self, found: &Found) -> Result<()> {
+        if found.trusted {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.verify_stored(found) }
+    }
+
+    /// # Safety
+    /// As for [`SlotTable::verify`].
+    #[inline(never)]
+    unsafe fn verify_stored(&self, found: &Found) -> Result<()> {
+        // SAFETY: the record was found, so its slot is filled, and the caller keeps it so.
+        unsafe {
+            let segment = self.segment(found.at.slot);
+            if found.raw.verifies(segment.seed) {
+                Ok(())
+            } else {
+                Err(segment.damaged(found.at.offset as usize))
+            }
+        }
+    }
+
+    /// The segment in a slot that is filled.
+    ///
+    /// # Safety
+    /// As for [`SlotTable::record`], and an index entry names the slot.
+    #[inline(always)]
+    pub(crate) unsafe fn segment(&self, slot: u32) -> &Segment {
+        // SAFETY: filled, by the caller's promise.
+        unsafe { &*self.slots[slot as usize].segment.load(Ordering::Acquire) }
+    }
+
+    /// A reference of one's own to the segment in a filled slot.
+    ///
+    /// # Safety
+    /// As for [`SlotTable::segment`].
+    #[inline]
+    pub(crate) unsafe fn share(&self, slot: u32) -> Arc<Segment> {
+        let segment = self.slots[slot as usize].segment.load(Ordering::Acquire);
+        // SAFETY: the table holds a reference, which cannot go while the caller's promise holds.
+        unsafe {
+            Arc::increment_strong_count(segment);
+            Arc::from_raw(segment)
+        }
+    }
+
+    /// All segments, in the order of their slots.
+    pub(crate) fn all(&self) -> Vec<Arc<Segment>> {
+        let _guard = crate::epoch::pin();
+        (0..self.end.load(Ordering::Acquire) as u32)
+            .filter(|slot| !self.slots[*slot as usize].segment.load(Ordering::Acquire).is_null())
+            // SAFETY: filled, and the guard keeps it.
+            .map(|slot| unsafe { self.share(slot) })
+            .collect()
+    }
+}
+
+impl Drop for SlotTable {
+    fn drop(&mut self) {
+        for slot in &self.slots[..*self.end.get_mut()] {
+            let segment = slot.segment.load(Ordering::Acquire);
+            if !segment.is_null() {
+                // SAFETY: the table's own reference, given up once.
+                drop(unsafe { Arc::from_raw(segment) });
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Where segments come from: files in the database's directory, or anonymous memory.
+//!
+//! A segment is made in two steps, so that the costly one can be done ahead, off the caller's
+//! path: `create` allocates, maps and populates a file without a header; `activate` writes the
+//! header, which makes it part of a log. A file whose header is all zeros is one that no log ever
+//! used; recovery removes it.
+
+use super::segment::{file_name, Identity, Segment, SEGMENT_HEADER};
+use super::slots::SlotTable;
+use crate::error::{Error, Result};
+use crate::sys::io::Io;
+use crate::sys::map::Mapping;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+/// How much of a new segment is made present at once when the caller waits for it.
+const POPULATE_FIRST: usize = 1 << 20;
+
+/// Makes segments for all logs of a database.
+pub(crate) struct SegmentSource {
+    /// The directory; `None` for a database in memory.
+    dir: Option<PathBuf>,
+    io: Arc<dyn Io>,
+    database: u64,
+    /// The next generation: the number of this opening of the database in the high half, so that
+    /// no generation is used twice even if the files that would show it are lost.
+    generation: AtomicU64,
+    pub(crate) slots: Arc<SlotTable>,
+    /// Whether a name in the directory is newer than the last sync of it.
+    dir_dirty: AtomicBool,
+    /// Tells the preparation thread which log wants something.
+    asks: Mutex<Option<Sender<u32>>>,
+}
+
+impl std::fmt::Debug for SegmentSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentSource").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl SegmentSource {
+    pub(crate) fn new(
+        dir: Option<PathBuf>,
+        io: Arc<dyn Io>,
+        database: u64,
+        opens: u64,
+        slots: Arc<SlotTable>,
+    ) -> Self {
+        SegmentSource {
+            dir,
+            io,
+            database,
+            generation: AtomicU64::new(opens << 32),
+            slots,
+            dir_dirty: AtomicBool::new(false),
+            asks: Mutex::new(None),
+        }
+    }
+
+    /// Connects the preparation thread, or disconnects it.
+    pub(crate) fn connect(&self, asks: Option<Sender<u32>>) {
+        *self.asks.lock().unwrap_or_else(|e| e.into_inner()) = asks;
+    }
+
+    /// Tells the preparation thread that log `number` has something for it.
+    #[cold]
+    pub(crate) fn ask(&self, number: u32) {
+        if let Some(asks) = &*self.asks.lock().unwrap_or_else(|e| e.into_inner()) {
+            let _ = asks.send(number);
+        }
+    }
+
+    /// Makes a segment of `capacity` bytes that belongs to no log yet.
+    pub(crate) fn create(&self, capacity: usize) -> Result<Segment> {
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = Identity {
+            database: self.database,
+            log: 0,
+            slot: u32::MAX,
+            ordinal: 0,
+            generation,
+            capacity: capacity as u64,
+            previous_end: 0,
+        };
+        let Some(dir) = &self.dir else {
+            let map = Mapping::anonymous(capacity)
+                .map_err(|e| Error::os(format!("allocate a segment of {capacity} bytes"), &e))?;
+            return Ok(Segment::new(id, true, map, None, PathBuf::new()));
+        };
+        let path = dir.join(file_name(generation));
+        let at = |action: &str, e: &std::io::Error| {
+            Error::os(format!("{action} {} ({capacity} bytes)", path.display()), e)
+        };
+        let file = self.io.create(&path).map_err(|e| at("create", &e))?;
+        let made = file.allocate(capacity as u64).and_then(|()| file.map(capacity, true));
+        let map = match made {
+            Ok(map) => map,
+            Err(e) => {
+                let error = at("allocate", &e);
+                // Nothing refers to the file; an empty one left behind is removed at open.
+                let _ = self.io.remove(&path);
+                return Err(error);
+            }
+        };
+        self.dir_dirty.store(true, Ordering::Release);
+        let mut segment = Segment::new(id, true, map, Some(file), path);
+        segment.populated = POPULATE_FIRST.min(capacity);
+        segment.populate(0, segment.populated);
+        Ok(segment)
+    }
+
+    /// Writes the header, as number `ordinal` of log `log` whose segment before it ended at
+    /// `previous_end`, and puts the segment into the table.
+    pub(crate) fn activate(
+        &self,
+        mut segment: Segment,
+        (log, ordinal, previous_end): (u32, u64, u64),
+    ) -> Result<Arc<Segment>> {
+        let slot = self.slots.reserve()?;
+        segment.id = Identity { log, slot, ordinal, previous_end, ..segment.id };
+        // SAFETY: the segment is in nobody else's hands yet, and at least a header long.
+        unsafe {
+            let header = segment.id.encode();
+            std::ptr::copy_nonoverlapping(header.as_ptr(), segment.base(), SEGMENT_HEADER);
+        }
+        let segment = Arc::new(segment);
+        self.slots.fill(segment.clone());
+        Ok(segment)
+    }
+
+    /// Removes a segment's file that no log used.
+    pub(crate) fn discard(&self, segment: &Segment) -> Result<()> {
+        if segment.path.as_os_str().is_empty() {
+            return Ok(());
+        }
+        self.io
+            .remove(&segment.path)
+            .map_err(|e| Error::os(format!("remove {}", segment.path.display()), &e))
+    }
+
+    /// Makes new names durable, if there are any.
+    pub(crate) fn sync_dir(&self) -> Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        if self.dir_dirty.swap(false, Ordering::AcqRel) {
+            self.io
+                .sync_dir(dir)
+                .map_err(|e| Error::os(format!("sync directory {}", dir.display()), &e))?;
+        }
+        Ok(())
+    }
+}

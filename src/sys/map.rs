@@ -1,0 +1,85 @@
+//! Mapped memory: of a file, or anonymous.
+
+use std::any::Any;
+use std::io;
+
+/// A range of memory that stays at its address until it is dropped.
+///
+/// The bytes are shared mutable memory: who may write where is the log's business. A mapping is
+/// handed around by address, never as one big `&mut [u8]`.
+pub(crate) struct Mapping {
+    address: *mut u8,
+    len: usize,
+    writable: bool,
+    /// What keeps the memory: a `memmap2` map, or the memory of a simulated file.
+    _owner: Box<dyn Any + Send + Sync>,
+}
+
+// SAFETY: the mapping is plain memory; access to it is synchronised by its users.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Wraps memory of `len` bytes at `address`, kept alive by `owner`.
+    pub(crate) fn new(
+        address: *mut u8,
+        len: usize,
+        writable: bool,
+        owner: Box<dyn Any + Send + Sync>,
+    ) -> Self {
+        Mapping { address, len, writable, _owner: owner }
+    }
+
+    /// Zeroed memory that belongs to no file.
+    pub(crate) fn anonymous(len: usize) -> io::Result<Self> {
+        let map = memmap2::MmapRaw::from(memmap2::MmapOptions::new().len(len).map_anon()?);
+        Ok(Mapping::new(map.as_mut_ptr(), len, true, Box::new(map)))
+    }
+
+    pub(crate) fn address(&self) -> *mut u8 {
+        self.address
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Makes the pages of a range present and writable ahead of their first touch. Only a hint:
+    /// the first store does the same, slower.
+    pub(crate) fn populate(&self, from: usize, to: usize) {
+        #[cfg(target_os = "linux")]
+        {
+            const POPULATE_WRITE: libc::c_int = 23;
+            let from = from & !4095;
+            let to = to.min(self.len);
+            if self.writable && from < to {
+                // SAFETY: the range lies in this mapping.
+                unsafe {
+                    libc::madvise(self.address.add(from).cast(), to - from, POPULATE_WRITE);
+                }
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (from, to);
+    }
+
+    /// Asks for huge pages.
+    pub(crate) fn advise_huge(&self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the range is this mapping.
+        unsafe {
+            libc::madvise(self.address.cast(), self.len, libc::MADV_HUGEPAGE);
+        }
+    }
+}
+
+impl std::fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mapping({:p}, {} bytes)", self.address, self.len)
+    }
+}

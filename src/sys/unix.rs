@@ -1,0 +1,134 @@
+//! The real file system, on Linux and macOS.
+
+use super::io::{File, Io};
+use super::map::Mapping;
+use std::fs;
+use std::io::{Error, ErrorKind, Result};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The operating system's files.
+#[derive(Debug)]
+pub(crate) struct UnixIo;
+
+impl Io for UnixIo {
+    fn open(&self, path: &Path, writable: bool) -> Result<Box<dyn File>> {
+        Ok(Box::new(fs::OpenOptions::new().read(true).write(writable).open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn File>> {
+        Ok(Box::new(fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?))
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>> {
+        let name = |entry: Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into());
+        fs::read_dir(dir)?.map(name).collect()
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        path.try_exists()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        fs::File::open(dir)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path, exclusive: bool) -> Result<Option<Box<dyn Send + Sync>>> {
+        let file = if exclusive {
+            fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?
+        } else {
+            match fs::File::open(path) {
+                // A read-only copy without a lock file: nobody can be writing to it.
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Some(Box::new(()))),
+                opened => opened?,
+            }
+        };
+        let how = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH } | libc::LOCK_NB;
+        // SAFETY: a system call on a descriptor that `file` keeps open.
+        if unsafe { libc::flock(file.as_raw_fd(), how) } == 0 {
+            return Ok(Some(Box::new(file)));
+        }
+        match Error::last_os_error() {
+            e if e.kind() == ErrorKind::WouldBlock => Ok(None),
+            e => Err(e),
+        }
+    }
+}
+
+impl File for fs::File {
+    fn len(&self) -> Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        FileExt::read_exact_at(self, buf, offset)
+    }
+
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        FileExt::write_all_at(self, buf, offset)
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        fs::File::set_len(self, len)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, len: u64) -> Result<()> {
+        loop {
+            // SAFETY: a system call on an open descriptor.
+            if unsafe { libc::fallocate(self.as_raw_fd(), 0, 0, len as libc::off_t) } == 0 {
+                return Ok(());
+            }
+            let error = Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::EOPNOTSUPP) => return allocate_by_writing(self, len),
+                _ => return Err(error),
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn allocate(&self, len: u64) -> Result<()> {
+        allocate_by_writing(self, len)
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        fs::File::sync_data(self)
+    }
+
+    fn map(&self, len: usize, writable: bool) -> Result<Mapping> {
+        if writable {
+            let map = memmap2::MmapOptions::new().len(len).map_raw(self)?;
+            Ok(Mapping::new(map.as_mut_ptr(), len, true, Box::new(map)))
+        } else {
+            let map = memmap2::MmapOptions::new().len(len).map_raw_read_only(self)?;
+            Ok(Mapping::new(map.as_mut_ptr(), len, false, Box::new(map)))
+        }
+    }
+}
+
+/// Allocates where the file system has no call for it: by writing zeros past the present end.
+fn allocate_by_writing(file: &fs::File, len: u64) -> Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = file.metadata()?.len();
+    while at < len {
+        let n = (len - at).min(zeros.len() as u64);
+        FileExt::write_all_at(file, &zeros[..n as usize], at)?;
+        at += n;
+    }
+    Ok(())
+}
