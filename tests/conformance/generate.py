@@ -18,15 +18,30 @@ import model  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 
-# name, seed, store, options, steps, weight of the steps that only a directory has
+# name, seed, store, options, upkeep operations
 FILES = [
-    ("random-memory-1", 1, "memory", {"shards": "1"}, 450, 0),
-    ("random-memory-24", 24, "memory", {}, 450, 0),
-    ("random-directory-1", 101, "directory", {"shards": "1", "durability": "process"}, 350, 4),
-    ("random-directory-3", 103, "directory", {"shards": "3", "durability": "sync"}, 350, 4),
-    ("random-directory-24", 124, "directory", {"sync_interval_ms": "5"}, 350, 4),
+    ("random-memory-1", 1, "memory", {"shards": "1"}, ["sync", "checkpoint"]),
+    ("random-memory-24", 24, "memory", {}, ["sync", "checkpoint"]),
+    (
+        "random-directory-1",
+        101,
+        "directory",
+        {"shards": "1", "durability": "process"},
+        ["sync", "checkpoint"],
+    ),
+    (
+        "random-directory-3",
+        103,
+        "directory",
+        {"shards": "3", "durability": "sync"},
+        ["sync", "checkpoint"],
+    ),
+    ("random-directory-24", 124, "directory", {"sync_interval_ms": "5"}, ["sync", "checkpoint"]),
+    ("random-compact", 201, "directory", {"shards": "2"}, ["compact", "compact", "checkpoint"]),
 ]
-PENDING = "needs the engine: the store behind the API keeps nothing across a close"
+STEPS = 350
+# Files whose operations are not all built: why the runners skip them for now.
+PENDING = {"random-compact": "compaction is not built yet"}
 
 NOT_FOUND, CONFLICT = {"expect": "WARP_NOT_FOUND"}, {"expect": "WARP_CONFLICT"}
 
@@ -43,12 +58,13 @@ def form(data):
 class Writer:
     """One file in the making."""
 
-    def __init__(self, seed, persistent_weight):
+    def __init__(self, seed, persistent, upkeep_ops):
         self.rng = random.Random(seed)
         self.map = {}
         self.steps = []
         self.keys = self.make_keys()
-        self.persistent_weight = persistent_weight
+        self.persistent = persistent
+        self.upkeep_ops = upkeep_ops
 
     def make_keys(self):
         rng = self.rng
@@ -177,7 +193,7 @@ class Writer:
         self.add("iterate", prefix="", entries=found)
 
     def upkeep(self):
-        self.add(self.rng.choice(["sync", "checkpoint", "compact"]))
+        self.add(self.rng.choice(self.upkeep_ops))
 
     def reopen(self):
         self.add("reopen")
@@ -196,12 +212,12 @@ class Writer:
             (self.multi_get, 5),
             (self.iterate, 3),
             (self.upkeep, 3),
-            (self.reopen, self.persistent_weight),
+            (self.reopen, 4 if self.persistent else 0),
         ]
         actions, weights = zip(*steps)
         for _ in range(count):
             self.rng.choices(actions, weights)[0]()
-        if self.persistent_weight:
+        if self.persistent:
             self.add("reopen")
         self.everything()
 
@@ -216,16 +232,16 @@ def render(document):
     return "\n".join(lines) + f'\n  "steps": [\n{steps}\n  ]\n}}\n'
 
 
-def make(name, seed, store, options, count, persistent_weight):
-    writer = Writer(seed, persistent_weight)
-    writer.fill(count)
+def make(name, seed, store, options, upkeep_ops):
+    writer = Writer(seed, store == "directory", upkeep_ops)
+    writer.fill(STEPS)
     document = {
         "name": name,
-        "about": f"{count} random operations of seed {seed}. Written by generate.py; do not edit.",
+        "about": f"{STEPS} random operations of seed {seed}. Written by generate.py; do not edit.",
         "store": store,
     }
-    if store == "directory":
-        document["pending"] = PENDING
+    if name in PENDING:
+        document["pending"] = PENDING[name]
     document |= {"open": options, "steps": writer.steps}
     model.check(document)
     return render(document)

@@ -64,7 +64,6 @@ fn every_file_agrees() {
 }
 
 #[test]
-#[ignore = "needs the engine: the store behind the API keeps nothing across a close"]
 fn the_data_set_is_read_as_it_was_written() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let dir = root.path().join("dataset");
