@@ -5,10 +5,11 @@
 
 use super::Engine;
 use crate::epoch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hash::KeyHash;
 use crate::log::record::Kind;
 use crate::log::slots::Found;
+use crate::packed::check_lengths;
 use crate::sys;
 use crate::value::Pinned;
 use std::mem::MaybeUninit;
@@ -135,9 +136,7 @@ impl Engine {
     /// One of a multi-get; its caller holds the guard.
     #[inline(always)]
     fn pinned_at(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Pinned>> {
-        if key.is_empty() {
-            return Err(Error::invalid("the key is empty; keys are 1 to 65535 bytes"));
-        }
+        check_lengths(key.len(), 0)?;
         // SAFETY: `multi_get` holds a guard.
         unsafe {
             let Some(found) = self.lookup(hash, key)? else { return Ok(None) };

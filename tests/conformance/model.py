@@ -1,0 +1,467 @@
+#!/usr/bin/env python3
+"""The conformance files against a model: a dict for each directory, and the rules of the C ABI.
+
+    model.py [FILE.json …]      check these files (all files of this directory without arguments)
+
+The model is the suite's own test. It needs no engine, so it says whether a file contradicts the
+rules of README.md before any of the runners does, and it refuses operations and fields that are
+not in the format. It is no runner: what depends on the machine (how long a sync takes, sizes in
+bytes) it takes as the file says.
+"""
+
+import json
+import pathlib
+import sys
+
+KEY_MAX = 65_535
+VALUE_MAX = 1 << 30
+
+OK, NOT_FOUND, TOO_SMALL, CONFLICT, WOULD_BLOCK = (
+    "WARP_OK",
+    "WARP_NOT_FOUND",
+    "WARP_BUFFER_TOO_SMALL",
+    "WARP_CONFLICT",
+    "WARP_WOULD_BLOCK",
+)
+INVALID, BUSY, READ_ONLY, TOO_LARGE = (
+    "WARP_ERR_INVALID_ARGUMENT",
+    "WARP_ERR_BUSY",
+    "WARP_ERR_READ_ONLY",
+    "WARP_ERR_TOO_LARGE",
+)
+
+CODES = {
+    "WARP_OK": 0,
+    "WARP_NOT_FOUND": 1,
+    "WARP_BUFFER_TOO_SMALL": 2,
+    "WARP_CONFLICT": 3,
+    "WARP_WOULD_BLOCK": 4,
+    "WARP_ERR_INVALID_ARGUMENT": -1,
+    "WARP_ERR_IO": -2,
+    "WARP_ERR_CORRUPTION": -3,
+    "WARP_ERR_BUSY": -4,
+    "WARP_ERR_TIMEOUT": -5,
+    "WARP_ERR_NO_SPACE": -6,
+    "WARP_ERR_READ_ONLY": -7,
+    "WARP_ERR_TOO_LARGE": -8,
+    "WARP_ERR_UNSUPPORTED": -9,
+    "WARP_ERR_OUT_OF_MEMORY": -10,
+    "WARP_ERR_INTERNAL": -11,
+}
+
+# The fields of every operation, beside "op", "expect" and "about".
+FIELDS = {
+    "open": {"options", "dir"},
+    "close": set(),
+    "reopen": {"options"},
+    "open_second": {"options", "dir"},
+    "option": {"name", "value"},
+    "put": {"key", "value"},
+    "get": {"key", "value"},
+    "get_pinned": {"key", "value"},
+    "get_into": {"key", "capacity", "length", "value"},
+    "get_nowait": {"key", "capacity", "length", "value"},
+    "exists": {"key"},
+    "delete": {"key"},
+    "cas": {"key", "expected", "desired"},
+    "multi_get": {"keys", "answers"},
+    "batch": {"ops", "count"},
+    "write_encoded": {"bytes"},
+    "iterate": {"prefix", "entries"},
+    "pages": {"prefix", "buffer", "entries"},
+    "iter_open": {"as", "prefix"},
+    "iter_rest": {"as", "entries"},
+    "pin": {"key", "as", "value"},
+    "pinned": {"as", "value"},
+    "release": {"as"},
+    "sync": set(),
+    "checkpoint": set(),
+    "compact": set(),
+    "backup": {"dir"},
+    "token": {"as"},
+    "wait_durable": {"token", "timeout_ms"},
+    "is_durable": {"token"},
+    "stats": {"fields", "at_least"},
+    "stats_json": set(),
+    "status": {"name", "code"},
+}
+FILE_FIELDS = {"name", "about", "store", "pending", "open", "steps"}
+
+
+def decode(form):
+    """Bytes from one of the four forms of the format."""
+    if isinstance(form, str):
+        return form.encode("utf-8")
+    (kind, body), = form.items()
+    if kind == "hex":
+        return bytes.fromhex(body)
+    if kind == "repeat":
+        return bytes.fromhex(body[0]) * body[1]
+    if kind == "concat":
+        return b"".join(decode(part) for part in body)
+    raise ValueError(f"unknown form of bytes: {kind}")
+
+
+def option_status(name, value):
+    """Whether an option is understood: the table of the C ABI."""
+
+    def number(text, low, high):
+        return text.isascii() and text.isdigit() and low <= int(text) <= high
+
+    def size(text, low):
+        shift = {"K": 10, "M": 20, "G": 30}.get(text[-1:], 0)
+        digits = text[:-1] if shift else text
+        return digits.isascii() and digits.isdigit() and low <= int(digits) << shift < 1 << 64
+
+    booleans = ("create_if_missing", "error_if_exists", "read_only", "pin_shards")
+    if name == "shards":
+        good = number(value, 1, 1024)
+    elif name == "durability":
+        good = value in ("none", "process", "periodic", "sync")
+    elif name in ("sync_interval_ms", "checkpoint_interval_ms"):
+        good = number(value, 1, (1 << 32) - 1)
+    elif name == "open_timeout_ms":
+        good = number(value, 0, (1 << 32) - 1)
+    elif name == "memory_limit":
+        good = size(value, 1 << 20)
+    elif name == "checkpoint_log_bytes":
+        good = size(value, 64 << 10)
+    else:
+        good = name in booleans and value in ("true", "false")
+    return OK if good else INVALID
+
+
+def lengths(key, value=b""):
+    """The status of a key and a value by their lengths."""
+    if not key:
+        return INVALID
+    return TOO_LARGE if len(key) > KEY_MAX or len(value) > VALUE_MAX else OK
+
+
+def unpack(packed):
+    """The operations of a packed buffer, or the status of the first that is malformed."""
+    ops, at = [], 0
+    while at < len(packed):
+        if len(packed) - at < 9:
+            return INVALID, []
+        kind = packed[at]
+        key_len = int.from_bytes(packed[at + 1 : at + 5], "little")
+        value_len = int.from_bytes(packed[at + 5 : at + 9], "little")
+        if kind not in (1, 2) or (kind == 2 and value_len):
+            return INVALID, []
+        if key_len == 0:
+            return INVALID, []
+        if key_len > KEY_MAX or value_len > VALUE_MAX:
+            return TOO_LARGE, []
+        body = at + 9
+        if body + key_len + value_len > len(packed):
+            return INVALID, []
+        key = packed[body : body + key_len]
+        value = packed[body + key_len : body + key_len + value_len]
+        ops.append((key, value if kind == 1 else None))
+        at = body + key_len + value_len
+    return OK, ops
+
+
+class Mismatch(Exception):
+    """The file says one thing, the rules another."""
+
+
+class Model:
+    """One database and the directories around it."""
+
+    def __init__(self, in_memory):
+        self.in_memory = in_memory
+        self.directories = {}  # name -> {"shards": n, "map": {…}}
+        self.dir = None  # name of the open directory
+        self.db = None
+        self.read_only = False
+        self.options = {}
+        self.names = {}
+        self.counts = {}
+
+    def open(self, options, directory="db"):
+        for name, value in options.items():
+            if option_status(name, value) != OK:
+                return INVALID
+        if directory == self.dir and not self.in_memory:
+            return BUSY
+        shards = int(options["shards"]) if "shards" in options else None
+        read_only = options.get("read_only") == "true"
+        there = None if self.in_memory else self.directories.get(directory)
+        if there and options.get("error_if_exists") == "true":
+            return INVALID
+        if there and shards not in (None, there["shards"]):
+            return INVALID
+        if not there:
+            missing = not self.in_memory
+            if missing and (read_only or options.get("create_if_missing") == "false"):
+                return INVALID
+            there = {"shards": shards or 24, "map": {}}
+            if not self.in_memory:
+                self.directories[directory] = there
+        self.dir, self.db, self.read_only, self.options = directory, there, read_only, options
+        self.counts = {"puts": 0, "gets": 0, "hits": 0, "deletes": 0}
+        return OK
+
+    def close(self):
+        self.dir = self.db = None
+        return OK
+
+    def lookup(self, key):
+        status = lengths(key)
+        if status != OK:
+            return status, None
+        self.counts["gets"] += 1
+        value = self.db["map"].get(key)
+        self.counts["hits"] += value is not None
+        return (NOT_FOUND if value is None else OK), value
+
+    def write(self, ops):
+        if self.read_only:
+            return READ_ONLY
+        for key, value in ops:
+            if value is None:
+                self.counts["deletes"] += self.db["map"].pop(key, None) is not None
+            else:
+                self.counts["puts"] += 1
+                self.db["map"][key] = value
+        return OK
+
+    def matching(self, prefix):
+        return {k: v for k, v in self.db["map"].items() if k.startswith(prefix)}
+
+
+def want(step, field, got):
+    """Compares one field of the answer with the file."""
+    if field not in step:
+        raise Mismatch(f"the step lacks {field!r}; the model answers {got!r}"[:300])
+    said = step[field]
+    said = decode(said) if isinstance(got, bytes) else said
+    if said != got:
+        raise Mismatch(f"{field}: the file says {said!r}, the model {got!r}"[:300])
+
+
+def entries_of(form):
+    pairs = [(decode(k), decode(v)) for k, v in form]
+    if len(dict(pairs)) != len(pairs):
+        raise Mismatch("an entry is listed twice")
+    return dict(pairs)
+
+
+def read(model, step):
+    """The answers of the reads; the status is returned."""
+    op = step["op"]
+    status, value = model.lookup(decode(step["key"]))
+    if op in ("get", "get_pinned", "pin"):
+        if status == OK:
+            want(step, "value", value)
+            if op == "pin":
+                model.names[step["as"]] = value
+        return status
+    if status == OK:
+        want(step, "length", len(value))
+        if len(value) > step["capacity"]:
+            return TOO_SMALL
+        want(step, "value", value)
+    return status
+
+
+def batch(model, step):
+    ops, count = [], 0
+    for inner in step["ops"]:
+        key = decode(inner["key"])
+        value = decode(inner["value"]) if inner["op"] == "put" else None
+        status = lengths(key, value or b"")
+        if status != inner.get("expect", OK):
+            raise Mismatch(f"batch operation: the model answers {status}")
+        if status == OK:
+            ops.append((key, value))
+            count += 1
+    if "count" in step:
+        want(step, "count", count)
+    return model.write(ops)
+
+
+def plural(model, step):
+    """Reads of many entries."""
+    op = step["op"]
+    if op == "multi_get":
+        answers = []
+        for form, answer in zip(step["keys"], step["answers"], strict=True):
+            status, value = model.lookup(decode(form))
+            if status != answer.get("expect", OK):
+                raise Mismatch(f"multi_get: the model answers {status} for {form!r}")
+            if status == OK:
+                want(answer, "value", value)
+            answers.append(status)
+        return OK
+    if op == "iter_rest":
+        found = model.names.pop(step["as"])
+    else:
+        found = model.matching(decode(step.get("prefix", "")))
+    if op == "iter_open":
+        model.names[step["as"]] = found
+        return OK
+    if op == "pages" and any(8 + len(k) + len(v) > step["buffer"] for k, v in found.items()):
+        return TOO_SMALL
+    if entries_of(step["entries"]) != found:
+        raise Mismatch(f"entries: the model has {sorted(found.items())!r}"[:600])
+    return OK
+
+
+def stats(model, step):
+    exact = {"keys": len(model.db["map"]), "shards": model.db["shards"], **model.counts}
+    for name, said in step.get("fields", {}).items():
+        if name in exact and exact[name] != said:
+            raise Mismatch(f"stats: {name} is {exact[name]} in the model, {said} in the file")
+    return OK
+
+
+def backup(model, name):
+    if name in model.directories:
+        return INVALID
+    there = {"shards": model.db["shards"], "map": dict(model.db["map"])}
+    model.directories[name] = there
+    return OK
+
+
+def simple_write(model, step):
+    op, key = step["op"], decode(step["key"])
+    value = decode(step["value"]) if op == "put" else None
+    status = lengths(key, value or b"")
+    if status != OK or model.read_only:
+        return status if status != OK else READ_ONLY
+    if op == "put":
+        return model.write([(key, value)])
+    existed = key in model.db["map"]
+    model.write([(key, None)])
+    return OK if existed else NOT_FOUND
+
+
+def cas(model, step):
+    key = decode(step["key"])
+    expected = None if step["expected"] is None else decode(step["expected"])
+    desired = None if step["desired"] is None else decode(step["desired"])
+    status = lengths(key, desired or b"")
+    if status != OK or model.read_only:
+        return status if status != OK else READ_ONLY
+    if model.db["map"].get(key) != expected:
+        return CONFLICT
+    if not (expected is None and desired is None):
+        model.write([(key, desired)])
+    return OK
+
+
+def run_step(model, step):
+    """Runs one step; returns the status, or None for what the model leaves open."""
+    op = step["op"]
+    if op == "option":
+        return option_status(step["name"], step["value"])
+    if op == "status":
+        want(step, "code", CODES[step["name"]])
+        return OK
+    if op == "open":
+        if model.db is not None:
+            raise Mismatch("open while a database is open")
+        return model.open(step.get("options", {}), step.get("dir", "db"))
+    if op == "pinned":
+        want(step, "value", model.names[step["as"]])
+        return OK
+    if op == "release":
+        del model.names[step["as"]]
+        return OK
+    if op == "iter_rest":
+        return plural(model, step)
+    if model.db is None:
+        raise Mismatch(f"{op} while no database is open")
+    if op == "close":
+        return model.close()
+    if op == "reopen":
+        options = step.get("options", model.options)
+        directory = model.dir
+        model.close()
+        return model.open(options, directory)
+    if op == "open_second":
+        if step.get("dir", "db") != model.dir:
+            raise Mismatch("open_second is about the directory that is open")
+        return BUSY
+    if op in ("get", "get_pinned", "get_into", "get_nowait", "pin"):
+        return read(model, step)
+    if op == "exists":
+        key = decode(step["key"])
+        status = lengths(key)
+        return status if status != OK else (OK if key in model.db["map"] else NOT_FOUND)
+    if op in ("put", "delete"):
+        return simple_write(model, step)
+    if op == "cas":
+        return cas(model, step)
+    if op == "batch":
+        return batch(model, step)
+    if op == "write_encoded":
+        status, ops = unpack(decode(step["bytes"]))
+        return model.write(ops) if status == OK else status
+    if op in ("multi_get", "iterate", "pages", "iter_open"):
+        return plural(model, step)
+    if op == "stats":
+        return stats(model, step)
+    if op == "backup":
+        return backup(model, step["dir"])
+    if op in ("token", "is_durable", "wait_durable"):
+        return None
+    return OK  # sync, checkpoint, compact, stats_json
+
+
+def check_step(model, step):
+    op = step.get("op")
+    if op not in FIELDS:
+        raise Mismatch(f"unknown operation {op!r}")
+    unknown = set(step) - FIELDS[op] - {"op", "expect", "about"}
+    if unknown:
+        raise Mismatch(f"fields {sorted(unknown)} do not belong to {op}")
+    said = step.get("expect", OK)
+    said = said if isinstance(said, list) else [said]
+    for name in said:
+        if name not in CODES:
+            raise Mismatch(f"unknown status {name}")
+    got = run_step(model, step)
+    if got is not None and got not in said:
+        raise Mismatch(f"the file says {said}, the model {got}")
+
+
+def check(document):
+    """Raises Mismatch, with the number of the step, where a file contradicts the model."""
+    unknown = set(document) - FILE_FIELDS
+    if unknown:
+        raise Mismatch(f"unknown fields {sorted(unknown)}")
+    if document["store"] not in ("memory", "directory"):
+        raise Mismatch("store is neither memory nor directory")
+    model = Model(document["store"] == "memory")
+    if "open" in document and model.open(document["open"]) != OK:
+        raise Mismatch("the file's own open fails")
+    for number, step in enumerate(document["steps"]):
+        try:
+            check_step(model, step)
+        except Mismatch as error:
+            raise Mismatch(f"step {number} {json.dumps(step)[:160]}: {error}") from None
+
+
+def main(arguments):
+    here = pathlib.Path(__file__).parent
+    paths = [pathlib.Path(a) for a in arguments] or sorted(here.glob("*.json"))
+    failed = 0
+    for path in paths:
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["name"] != path.stem:
+                raise Mismatch(f"the name is not {path.stem}")
+            check(document)
+        except (Mismatch, KeyError, ValueError) as error:
+            failed += 1
+            print(f"{path.name}: {type(error).__name__}: {error}")
+    print(f"{len(paths)} files, {failed} wrong")
+    return 1 if failed or not paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
