@@ -22,7 +22,7 @@ pub(crate) mod upkeep;
 pub(crate) mod write;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::hash::{Hasher, KeyHash};
+use crate::hash::{Hasher, KeyHash, SLOTS};
 use crate::index::rows::RowArena;
 use crate::index::Index;
 use crate::log::slots::SlotTable;
@@ -79,7 +79,7 @@ pub(crate) struct Engine {
     pub(crate) hasher: Hasher,
     pub(crate) shards: Box<[CachePadded<Shard>]>,
     /// The shard of each placement slot.
-    pub(crate) placement: Box<[AtomicU16]>,
+    pub(crate) placement: Box<[AtomicU16; SLOTS]>,
     pub(crate) slots: Arc<SlotTable>,
     pub(crate) source: SegmentSource,
     pub(crate) reads: stats::ReadCounters,

@@ -169,7 +169,7 @@ fn assemble(
         options: options.clone(),
         hasher: Hasher::new(&manifest.secret),
         shards: (0..manifest.shards).map(|n| CachePadded::new(Shard::new(n, &arena))).collect(),
-        placement: manifest.slots.iter().map(|s| AtomicU16::new(*s)).collect(),
+        placement: Box::new(std::array::from_fn(|slot| AtomicU16::new(manifest.slots[slot]))),
         slots,
         source,
         reads: stats::ReadCounters::new(),

@@ -10,7 +10,6 @@ use crate::hash::KeyHash;
 use crate::log::record::Kind;
 use crate::log::slots::Found;
 use crate::packed::check_lengths;
-use crate::sys;
 use crate::value::Pinned;
 use std::mem::MaybeUninit;
 
@@ -60,18 +59,37 @@ impl Engine {
         }
     }
 
-    /// Runs `take` on the value of `key`.
+    /// Runs `take` on the value of `key`, with the slot of its segment.
     #[inline(always)]
-    pub(crate) fn read<T>(
-        &self,
-        key: &[u8],
-        take: impl FnOnce(&Found, &[u8]) -> T,
-    ) -> Result<Option<T>> {
+    pub(crate) fn read<T>(&self, key: &[u8], take: impl Fn(u32, &[u8]) -> T) -> Result<Option<T>> {
         let hash = self.hasher.hash(key);
         let guard = epoch::pin();
+        // The common case, in as few instructions as can be, so that the processor reaches the
+        // next get while it waits for the memory of this one.
+        if let Some(at) = self.shard(hash).index.first(hash) {
+            // SAFETY: the guard is held until the value has been taken.
+            if let Some(value) = unsafe { self.slots.trusted_value(at, key) } {
+                let answer = take(at.slot, value);
+                self.reads.hit(guard.thread_number());
+                return Ok(Some(answer));
+            }
+        }
+        self.read_slowly(&guard, hash, key, take)
+    }
+
+    /// [`Engine::read`] for whatever is not common: no such key, an entry that lies elsewhere, a
+    /// record to verify.
+    #[inline(never)]
+    fn read_slowly<T>(
+        &self,
+        guard: &epoch::Guard,
+        hash: KeyHash,
+        key: &[u8],
+        take: impl Fn(u32, &[u8]) -> T,
+    ) -> Result<Option<T>> {
         // SAFETY: the guard is held until the value has been taken.
         let answer =
-            unsafe { self.lookup(hash, key)?.map(|found| take(&found, found.raw.value())) };
+            unsafe { self.lookup(hash, key)?.map(|found| take(found.at.slot, found.raw.value())) };
         self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()));
         Ok(answer)
     }
@@ -83,13 +101,11 @@ impl Engine {
         key: &[u8],
         buf: &mut [MaybeUninit<u8>],
     ) -> Result<Option<usize>> {
+        let (to, room) = (buf.as_mut_ptr().cast::<u8>(), buf.len());
         self.read(key, |_, value| {
-            if value.len() <= buf.len() {
+            if value.len() <= room {
                 // SAFETY: the value has as many bytes, and a caller's buffer is not log memory.
-                unsafe {
-                    let to = buf.as_mut_ptr().cast::<u8>();
-                    std::ptr::copy_nonoverlapping(value.as_ptr(), to, value.len());
-                }
+                unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), to, value.len()) };
             }
             value.len()
         })
@@ -97,9 +113,7 @@ impl Engine {
 
     pub(crate) fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
         // SAFETY: `read` holds a guard around the closure.
-        self.read(key, |found, value| unsafe {
-            Pinned::of_segment(value, self.slots.share(found.at.slot))
-        })
+        self.read(key, |slot, value| unsafe { Pinned::of_segment(value, self.slots.share(slot)) })
     }
 
     /// Pinned reads of `n` keys, the loads of all their lines first, then of all their records.
@@ -119,7 +133,7 @@ impl Engine {
                 self.shard(*hash).index.prefetch(*hash);
             }
             for hash in &hashes[..width] {
-                if let Some(at) = self.shard(*hash).index.candidate(*hash) {
+                if let Some(at) = self.shard(*hash).index.first(*hash) {
                     self.slots.prefetch(at);
                 }
             }
@@ -139,10 +153,14 @@ impl Engine {
         check_lengths(key.len(), 0)?;
         // SAFETY: `multi_get` holds a guard.
         unsafe {
+            let first = self.shard(hash).index.first(hash);
+            if let Some((at, value)) =
+                first.and_then(|at| Some((at, self.slots.trusted_value(at, key)?)))
+            {
+                return Ok(Some(Pinned::of_segment(value, self.slots.share(at.slot))));
+            }
             let Some(found) = self.lookup(hash, key)? else { return Ok(None) };
             let value = found.raw.value();
-            // The caller will read it soon; the record's first lines are here already.
-            sys::prefetch(value.as_ptr().wrapping_add(value.len()));
             Ok(Some(Pinned::of_segment(value, self.slots.share(found.at.slot))))
         }
     }

@@ -12,27 +12,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Threads with a stripe of their own; those beyond share the last.
 const STRIPES: usize = 128;
 
-/// Counts of gets and of those that found their key.
+/// Counts of gets that found their key, and of those that did not.
 pub(crate) struct ReadCounters {
-    stripes: Box<[CachePadded<[AtomicU64; 2]>]>,
+    stripes: Box<[CachePadded<[AtomicU64; 2]>; STRIPES + 1]>,
 }
 
 impl ReadCounters {
     pub(crate) fn new() -> Self {
-        ReadCounters { stripes: (0..=STRIPES).map(|_| CachePadded::default()).collect() }
+        ReadCounters { stripes: Box::new(std::array::from_fn(|_| CachePadded::default())) }
     }
 
+    /// Counts a get that found its key.
     #[inline(always)]
-    pub(crate) fn count(&self, thread: usize, gets: u64, hits: u64) {
+    pub(crate) fn hit(&self, thread: usize) {
         if thread < STRIPES {
             // The stripe is this thread's alone, so no atomic addition is needed.
-            let [g, h] = &**self.stripes.get(thread).expect("within the stripes");
-            g.store(g.load(Ordering::Relaxed) + gets, Ordering::Relaxed);
-            h.store(h.load(Ordering::Relaxed) + hits, Ordering::Relaxed);
+            let hits = &self.stripes[thread][0];
+            hits.store(hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         } else {
-            let [g, h] = &*self.stripes[STRIPES];
-            g.fetch_add(gets, Ordering::Relaxed);
+            self.stripes[STRIPES][0].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts `gets` gets, of which `hits` found their key.
+    pub(crate) fn count(&self, thread: usize, gets: u64, hits: u64) {
+        let [h, m] = &*self.stripes[thread.min(STRIPES)];
+        if thread < STRIPES {
+            h.store(h.load(Ordering::Relaxed) + hits, Ordering::Relaxed);
+            m.store(m.load(Ordering::Relaxed) + gets - hits, Ordering::Relaxed);
+        } else {
             h.fetch_add(hits, Ordering::Relaxed);
+            m.fetch_add(gets - hits, Ordering::Relaxed);
         }
     }
 
@@ -147,12 +157,12 @@ impl Engine {
 
     fn stats_of(&self, shards: &[ShardStats]) -> Stats {
         let sum = |field: fn(&ShardStats) -> u64| shards.iter().map(field).sum::<u64>();
-        let [gets, hits] = self.reads.sum();
+        let [hits, misses] = self.reads.sum();
         let (log_bytes, index_bytes) = (sum(|s| s.log_bytes), sum(|s| s.index_bytes));
         Stats {
             keys: sum(|s| s.keys),
             puts: sum(|s| s.puts),
-            gets,
+            gets: hits + misses,
             hits,
             deletes: sum(|s| s.deletes),
             shards: shards.len() as u64,

@@ -110,7 +110,7 @@ impl Engine {
         value: &[u8],
     ) -> Result<()> {
         let state = &mut **state;
-        if let Some(at) = self.shard(hash).index.candidate(hash) {
+        if let Some(at) = self.shard(hash).index.first(hash) {
             // Its key will be compared below; the load runs while the record is written.
             self.slots.prefetch(at);
         }

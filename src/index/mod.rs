@@ -121,10 +121,10 @@ impl Index {
         }
     }
 
-    /// The first place in the home line whose tag fits: most likely the key's record. Only a hint
-    /// for prefetching it.
+    /// The first entry in the home line whose tag fits: most likely the key's. A hit in it is a
+    /// hit; that it leads nowhere says nothing, and takes a [`Index::search`].
     #[inline(always)]
-    pub(crate) fn candidate(&self, hash: KeyHash) -> Option<Location> {
+    pub(crate) fn first(&self, hash: KeyHash) -> Option<Location> {
         let group = hash.group();
         let lines = lines_of(self.groups[group].load(Ordering::Acquire));
         if lines == 0 {
@@ -133,10 +133,9 @@ impl Index {
         // SAFETY: the group word names `lines` rows.
         let line = unsafe { self.rows.line(home(hash.tag(), lines), group) };
         let matches = scan(line, tag_word(hash));
-        if matches == 0 {
-            return None;
-        }
-        Entry::from_word(line.load(matches.trailing_zeros() as usize)).map(Entry::location)
+        // No match gives place 8, which the mask turns into some entry: the key will not fit.
+        let i = matches.trailing_zeros() as usize % LINE_ENTRIES;
+        Entry::from_word(line.0[i].load(Ordering::Acquire)).map(Entry::location)
     }
 
     /// Begins a search for places whose tag fits. No lock; see invariant 3 and [`Search::settled`].
@@ -407,7 +406,7 @@ impl Search<'_> {
     }
 
     /// Moves to the next line of the group.
-    #[cold]
+    #[inline(always)]
     fn go_on(&mut self) {
         self.left -= 1;
         self.row = if self.row + 1 == lines_of(self.word) { 0 } else { self.row + 1 };

@@ -23,7 +23,7 @@
 //!    it is on the device; it is stored whole, and says itself whether it is whole.
 //! 3. The generation, and with it the checksum seed, is never used twice.
 
-use super::record::{self, Header, Record, RECORD_HEADER};
+use super::record::{self, Header, Kind, Record, RECORD_HEADER};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::sys::io::File;
@@ -322,20 +322,38 @@ impl Raw {
     /// See [`Raw::key`].
     #[inline(always)]
     pub(crate) unsafe fn is_key(&self, key: &[u8]) -> bool {
-        let len = key.len();
-        if self.header.key_len != len {
-            return false;
+        // SAFETY: `read` checked the lengths.
+        self.header.key_len == key.len()
+            && unsafe { is_equal(self.address.add(RECORD_HEADER), key) }
+    }
+
+    /// The value of the record at `at` if it is a put of `key` and lies within `len` bytes.
+    ///
+    /// # Safety
+    /// As for [`Raw::read`].
+    #[inline(always)]
+    pub(crate) unsafe fn value_of_put<'a>(
+        base: *const u8,
+        len: usize,
+        at: Location,
+        key: &[u8],
+    ) -> Option<&'a [u8]> {
+        let value_at = at.offset as usize + RECORD_HEADER + key.len();
+        if value_at > len {
+            return None;
         }
-        if !(8..=16).contains(&len) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.key() } == key;
-        }
-        // The first and the last eight bytes cover the key; where they overlap they agree.
-        // SAFETY: both keys have at least 8 bytes.
+        // SAFETY: header and key lie in the mapping; the value, once its length is checked.
         unsafe {
-            let (a, b) = (self.address.add(RECORD_HEADER), key.as_ptr());
-            let word = |p: *const u8, at: usize| p.add(at).cast::<u64>().read_unaligned();
-            (word(a, 0) ^ word(b, 0)) | (word(a, len - 8) ^ word(b, len - 8)) == 0
+            let record = base.add(at.offset as usize);
+            // Key length and kind lie side by side.
+            let word = u32::from_le(record.add(4).cast::<u32>().read_unaligned());
+            let wanted = key.len() as u32 | (Kind::Put as u32) << 16;
+            if word & 0x00ff_ffff != wanted || !is_equal(record.add(RECORD_HEADER), key) {
+                return None;
+            }
+            let value_len = u32::from_le(record.add(8).cast::<u32>().read_unaligned()) as usize;
+            (value_at + value_len <= len)
+                .then(|| std::slice::from_raw_parts(base.add(value_at), value_len))
         }
     }
 
@@ -360,6 +378,27 @@ impl Raw {
         // SAFETY: `read` checked the lengths.
         let bytes = unsafe { std::slice::from_raw_parts(self.address.add(4), end - 4) };
         record::checksum(seed, bytes) == self.header.crc
+    }
+}
+
+/// Whether as many bytes at `stored` as `key` has are `key`. Most keys are short, and a call to
+/// compare them would cost more than the comparison.
+///
+/// # Safety
+/// So many bytes may be read at `stored`.
+#[inline(always)]
+unsafe fn is_equal(stored: *const u8, key: &[u8]) -> bool {
+    let len = key.len();
+    if !(8..=16).contains(&len) {
+        // SAFETY: the caller's promise.
+        return unsafe { std::slice::from_raw_parts(stored, len) } == key;
+    }
+    // The first and the last eight bytes cover the key; where they overlap they agree.
+    // SAFETY: both have at least 8 bytes.
+    unsafe {
+        let word = |p: *const u8, at: usize| p.add(at).cast::<u64>().read_unaligned();
+        let given = key.as_ptr();
+        (word(stored, 0) ^ word(given, 0)) | (word(stored, len - 8) ^ word(given, len - 8)) == 0
     }
 }
 

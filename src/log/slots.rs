@@ -12,19 +12,19 @@ use crate::index::entry::{Location, SEGMENT_SLOTS};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// The bit of `len` that says that records need not be verified when read.
-const TRUSTED: usize = 1 << (usize::BITS - 1);
-
 struct Slot {
     base: AtomicPtr<u8>,
-    /// Mapped bytes, and [`TRUSTED`].
+    /// Mapped bytes.
     len: AtomicUsize,
+    /// The same if records need not be verified when they are read, else 0: one comparison tells
+    /// a reader both that a record lies in the mapping and that it may be believed.
+    trusted_len: AtomicUsize,
     segment: AtomicPtr<Segment>,
 }
 
 /// All segments of a database, by slot.
 pub(crate) struct SlotTable {
-    slots: Box<[Slot]>,
+    slots: Box<[Slot; SEGMENT_SLOTS]>,
     /// Where to look for the next free slot.
     free: Mutex<usize>,
     /// No slot from here on was ever filled.
@@ -43,7 +43,7 @@ impl SlotTable {
     pub(crate) fn new() -> Self {
         // SAFETY: a slot of zeros is an empty slot. Zeroed, so that the pages of the table are
         // taken from the system only as they are used.
-        let slots = unsafe { Box::<[Slot]>::new_zeroed_slice(SEGMENT_SLOTS).assume_init() };
+        let slots = unsafe { Box::<[Slot; SEGMENT_SLOTS]>::new_zeroed().assume_init() };
         SlotTable { slots, free: Mutex::new(0), end: AtomicUsize::new(0) }
     }
 
@@ -67,8 +67,9 @@ impl SlotTable {
     pub(crate) fn fill(&self, segment: Arc<Segment>) {
         self.end.fetch_max(segment.id.slot as usize + 1, Ordering::AcqRel);
         let slot = &self.slots[segment.id.slot as usize];
-        let trusted = if segment.trusted { TRUSTED } else { 0 };
-        slot.len.store(segment.len() | trusted, Ordering::Release);
+        slot.len.store(segment.len(), Ordering::Release);
+        let trusted_len = if segment.trusted { segment.len() } else { 0 };
+        slot.trusted_len.store(trusted_len, Ordering::Release);
         slot.base.store(segment.base(), Ordering::Release);
         let old = slot.segment.swap(Arc::into_raw(segment).cast_mut(), Ordering::AcqRel);
         assert!(old.is_null(), "segment slot filled twice");
@@ -78,7 +79,7 @@ impl SlotTable {
     #[inline]
     pub(crate) fn covers(&self, at: Location) -> bool {
         let slot = &self.slots[at.slot as usize];
-        (at.offset as usize) < slot.len.load(Ordering::Relaxed) & !TRUSTED
+        (at.offset as usize) < slot.len.load(Ordering::Relaxed)
     }
 
     /// Starts loading the record at `at`.
@@ -88,6 +89,20 @@ impl SlotTable {
         let address = base.wrapping_add(at.offset as usize);
         crate::sys::prefetch(address);
         crate::sys::prefetch(address.wrapping_add(64));
+    }
+
+    /// The value of the record at `at` if the record is a put of `key` that this process wrote.
+    /// `None` says nothing: it takes [`SlotTable::record`].
+    ///
+    /// # Safety
+    /// The caller holds an epoch guard while it uses the answer.
+    #[inline(always)]
+    pub(crate) unsafe fn trusted_value<'a>(&self, at: Location, key: &[u8]) -> Option<&'a [u8]> {
+        let slot = &self.slots[at.slot as usize];
+        let len = slot.trusted_len.load(Ordering::Acquire);
+        let base = slot.base.load(Ordering::Acquire);
+        // SAFETY: as in `record`.
+        unsafe { Raw::value_of_put(base, len, at, key) }
     }
 
     /// The record at `at`, not yet verified.
@@ -101,8 +116,10 @@ impl SlotTable {
         let base = slot.base.load(Ordering::Acquire);
         // SAFETY: an empty slot has length 0, so nothing is read; else the caller's promise
         // keeps the mapping, and a published entry points to a complete record.
-        match unsafe { Raw::read(base, len & !TRUSTED, at) } {
-            Some(raw) => Ok(Found { raw, at, trusted: len & TRUSTED != 0 }),
+        match unsafe { Raw::read(base, len, at) } {
+            Some(raw) => {
+                Ok(Found { raw, at, trusted: slot.trusted_len.load(Ordering::Relaxed) != 0 })
+            }
             None => Err(self.dangling(at)),
         }
     }
