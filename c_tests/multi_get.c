@@ -53,6 +53,15 @@ static void odd_keys_spoil_only_themselves(void) {
         warp_value_release(&values[i]);
     }
 
+    /* A length that no memory has is refused before anything reads that far. */
+    keys[2].len = SIZE_MAX;
+    CHECK_STATUS(warp_multi_get(db, 4, keys, values, statuses), WARP_OK);
+    CHECK_STATUS(statuses[2], WARP_ERR_TOO_LARGE);
+    CHECK_STATUS(statuses[3], WARP_OK);
+    for (int i = 0; i < 4; i++) {
+        warp_value_release(&values[i]);
+    }
+
     memset(values, 0xff, sizeof values);
     keys[2].data = NULL;
     CHECK_STATUS(warp_multi_get(db, 4, keys, values, statuses), WARP_ERR_INVALID_ARGUMENT);

@@ -1,8 +1,6 @@
 /* What survives a close, an exit without a close, a backup; and what an open refuses. */
 #include "dir.h"
 
-#include <sys/wait.h>
-
 static warp_status open_with(const char *path, const char *name, const char *value,
                              warp_db **db) {
     warp_options *o = warp_options_new();
@@ -24,17 +22,14 @@ static void a_close_keeps_everything(const char *path) {
     CHECK_STATUS(warp_close(db), WARP_OK);
 }
 
-static void the_death_of_the_process_takes_nothing(const char *path) {
-    const pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        warp_db *db = open_path(path);
-        CHECK_STATUS(put(db, "crashed", "1"), WARP_OK);
-        CHECK_STATUS(warp_delete(db, "kept", 4), WARP_OK);
-        _exit(0);
-    }
-    int how = 0;
-    CHECK(waitpid(pid, &how, 0) == pid && WIFEXITED(how) && WEXITSTATUS(how) == 0);
+static void write_and_die(void *path) {
+    warp_db *db = open_path(path);
+    CHECK_STATUS(put(db, "crashed", "1"), WARP_OK);
+    CHECK_STATUS(warp_delete(db, "kept", 4), WARP_OK);
+}
+
+static void the_death_of_the_process_takes_nothing(char *path) {
+    in_child(write_and_die, path);
     warp_db *db = open_path(path);
     CHECK(has(db, "crashed", "1") && missing(db, "kept"));
     CHECK_STATUS(warp_close(db), WARP_OK);

@@ -9,6 +9,7 @@ use super::guard::{guard_free, read};
 use super::pointer::{bytes, key, out};
 use super::status::{warp_status, WARP_ERR_INVALID_ARGUMENT, WARP_NOT_FOUND, WARP_OK};
 use crate::error::{Error, ErrorKind, Result};
+use crate::packed::check_lengths;
 use crate::{Db, Pinned};
 use std::ffi::c_void;
 
@@ -150,8 +151,9 @@ pub unsafe extern "C" fn warp_multi_get(
         let key = |i: usize| keys_at(keys, i);
         db.multi_get(n, key, |i, got| {
             assert!(i < n, "multi_get answered key {i} of {n}");
-            let (value, status) =
-                answer(got).unwrap_or_else(|error| (warp_value::EMPTY, super::error::fail(&error)));
+            let (value, status) = check_lengths(keys[i].len, 0)
+                .and_then(|()| answer(got))
+                .unwrap_or_else(|error| (warp_value::EMPTY, super::error::fail(&error)));
             // SAFETY: i < n, and both arrays have n elements.
             unsafe {
                 values.add(i).write(value);
@@ -201,12 +203,12 @@ fn invalid(text: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, text)
 }
 
-/// The bytes of one key. A length beyond every object is cut to one that the engine still refuses.
+/// The bytes of one key; none when the length is over the limit, so that nobody reads that far.
 fn keys_at(keys: &[warp_slice], i: usize) -> &[u8] {
-    let k = keys[i];
-    let len = k.len.min(isize::MAX as usize);
+    let warp_slice { data, len } = keys[i];
+    let len = if len > crate::KEY_LEN_MAX { 0 } else { len };
     // SAFETY: the caller of `warp_multi_get` passes that many bytes; `prepare` refused NULLs.
-    unsafe { bytes(k.data.cast(), len, "key") }.unwrap_or(&[])
+    unsafe { bytes(data.cast(), len, "key") }.unwrap_or(&[])
 }
 
 const _: () = assert!(size_of::<warp_slice>() == 2 * size_of::<usize>());
