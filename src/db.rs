@@ -61,7 +61,7 @@ impl Db {
     }
 
     /// Stores `value` under `key`.
-    #[inline]
+    #[inline(always)]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         check_lengths(key.len(), value.len())?;
         self.engine.put(key, value)
@@ -74,14 +74,14 @@ impl Db {
     }
 
     /// Copies the value of `key` into `buf` if it fits, and returns its length.
-    #[inline]
+    #[inline(always)]
     pub fn get_into(&self, key: &[u8], buf: &mut [MaybeUninit<u8>]) -> Result<Option<usize>> {
         check_lengths(key.len(), 0)?;
         self.engine.get_into(key, buf)
     }
 
     /// [`Db::get_into`] that never waits for the disk.
-    #[inline]
+    #[inline(always)]
     pub fn get_nowait(&self, key: &[u8], buf: &mut [MaybeUninit<u8>]) -> Result<Nowait> {
         Ok(self.get_into(key, buf)?.map_or(Nowait::Missing, Nowait::Found))
     }

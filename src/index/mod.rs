@@ -31,7 +31,7 @@ pub(crate) mod rows;
 use crate::hash::{KeyHash, TAG_BITS};
 use crate::sys;
 use entry::{tag_word, Entry, Location, LINE_BIT, TAG_MASK};
-use line::{Line, LINE_ENTRIES};
+use line::{scan, Line, LINE_ENTRIES};
 use rows::{RowArena, Rows, GROUPS, ROW_BYTES};
 use std::cell::UnsafeCell;
 use std::io;
@@ -431,16 +431,6 @@ impl Search<'_> {
         }
         settled
     }
-}
-
-/// A bit for each place of the line whose tag is `wanted`; an empty place may be among them.
-#[inline(always)]
-fn scan(line: &Line, wanted: u64) -> u32 {
-    let mut matches = 0;
-    for i in 0..LINE_ENTRIES {
-        matches |= u32::from((line.load(i) ^ wanted) & TAG_MASK == 0) << i;
-    }
-    matches
 }
 
 #[inline(always)]
