@@ -14,6 +14,7 @@ fn main() {
         operations: arg(1, 2_000_000),
         rounds: 3,
         durability: "process".to_owned(),
+        only: std::env::var("WARP_BENCH_ONLY").unwrap_or_default(),
     };
     let dir = tempfile::tempdir().expect("a temporary directory");
     bench::run(dir.path(), &config).expect("the benchmark");

@@ -110,11 +110,16 @@ impl Engine {
         value: &[u8],
     ) -> Result<()> {
         let state = &mut **state;
-        if let Some(at) = self.shard(hash).index.first(hash) {
-            // Its key will be compared below; the load runs while the record is written.
+        let mut room = state.log.reserve(record_len(key.len(), value.len()), &self.source)?;
+        let seed = room.seed();
+        let bytes = room.bytes();
+        record::fill(bytes, (kind, 0, state.seq + 1), key, value);
+        if let Some(at) = self.shard(hash).index.candidate(hash) {
+            // Its key will be compared below; the load runs while the checksum is computed.
             self.slots.prefetch(at);
         }
-        let at = state.log.append((kind, 0, state.seq + 1), key, value, &self.source)?;
+        record::seal(bytes, RECORD_HEADER + key.len() + value.len(), seed);
+        let at = room.commit();
         let change = Change { hash, key, kind, at };
         match self.publish(state, change) {
             Ok(()) => {

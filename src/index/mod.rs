@@ -138,6 +138,15 @@ impl Index {
         Entry::from_word(line.0[i].load(Ordering::Acquire)).map(Entry::location)
     }
 
+    /// The first entry in the home line whose tag fits, for a writer who wants its record to be on
+    /// the way: nothing if none fits.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, hash: KeyHash) -> Option<Location> {
+        let mut search = self.search(hash);
+        search.left = 1;
+        search.next().map(|(_, at)| at)
+    }
+
     /// Begins a search for places whose tag fits. No lock; see invariant 3 and [`Search::settled`].
     #[inline(always)]
     pub(crate) fn search(&self, hash: KeyHash) -> Search<'_> {

@@ -29,6 +29,8 @@ use std::sync::Arc;
 
 /// How far ahead of the tail pages are made present.
 const POPULATE_AHEAD: usize = 4 << 20;
+/// Most cache lines behind the tail that are fetched ahead of the next record.
+const PREFETCH_LINES: usize = 4;
 /// Unused bytes at the end of a sealed segment that are worth giving back.
 const TRIM_MIN: usize = 1 << 20;
 
@@ -326,6 +328,12 @@ impl Room<'_> {
     pub(crate) fn commit(self) -> Location {
         let at = self.location();
         self.active.tail += self.len;
+        // The next record will be written here. Without its lines in the cache, the lock of the
+        // next writer waits until the stores of this one have reached theirs.
+        let next = self.active.segment.base().wrapping_add(self.active.tail);
+        for line in 1..=(self.len / 64 + 1).min(PREFETCH_LINES) {
+            crate::sys::prefetch_for_write(next.wrapping_add(line * 64));
+        }
         if self.active.tail >= self.active.ask_at && !*self.asked {
             *self.asked = true;
             self.source.ask(self.number);

@@ -136,21 +136,21 @@ pub(crate) fn checksum(seed: Seed, bytes: &[u8]) -> u32 {
 
 /// Writes a record of [`record_len`] bytes into `to`.
 #[inline(always)]
-pub(crate) fn encode(
-    to: &mut [u8],
-    seed: Seed,
-    (kind, flags, seq): (Kind, u8, u64),
-    key: &[u8],
-    value: &[u8],
-) {
+pub(crate) fn encode(to: &mut [u8], seed: Seed, head: (Kind, u8, u64), key: &[u8], value: &[u8]) {
+    fill(to, head, key, value);
+    seal(to, RECORD_HEADER + key.len() + value.len(), seed);
+}
+
+/// Writes a record but for its checksum, which makes it one.
+#[inline(always)]
+pub(crate) fn fill(to: &mut [u8], head: (Kind, u8, u64), key: &[u8], value: &[u8]) {
     assert!(key.len() <= KEY_LEN_MAX && to.len() == record_len(key.len(), value.len()));
     let value_at = RECORD_HEADER + key.len();
     let end = value_at + value.len();
-    encode_header(to, (kind, flags, seq), key.len(), value.len());
+    encode_header(to, head, key.len(), value.len());
     to[RECORD_HEADER..value_at].copy_from_slice(key);
     to[value_at..end].copy_from_slice(value);
     to[end..].fill(0);
-    seal(to, end, seed);
 }
 
 /// Writes the fixed part but for the checksum.

@@ -22,6 +22,18 @@ pub(crate) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
+/// Hints that the cache line at `address` will be written soon. Any address is allowed.
+#[inline(always)]
+pub(crate) fn prefetch_for_write(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint; it faults on no address, and processors without it ignore it.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// Number of cores that this process may use, at least 1.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -26,6 +26,8 @@ pub struct Config {
     pub rounds: usize,
     /// Durability of the database.
     pub durability: String,
+    /// Measure only what has this in its name.
+    pub only: String,
 }
 
 /// One line of the result.
@@ -80,6 +82,9 @@ impl Bench<'_> {
         mut engine: impl FnMut(usize) -> f64,
         mut yardstick: impl FnMut(usize) -> f64,
     ) -> f64 {
+        if !name.contains(&self.config.only) {
+            return f64::NAN;
+        }
         let (mut e, mut y) = (Vec::new(), Vec::new());
         for round in 0..self.config.rounds {
             y.push(yardstick(round));
@@ -189,7 +194,7 @@ pub fn run(dir: &Path, config: &Config) -> Result<Vec<Row>, String> {
         yard_gets(Draw::zipfian, 2),
     );
 
-    let multi: Vec<f64> = (0..config.rounds)
+    let multi: Vec<f64> = (0..if "multi_get".contains(&config.only) { config.rounds } else { 1 })
         .map(|round| {
             on_threads(1, ops, |_, share| {
                 let mut draw = Draw::uniform(keys, round as u64);
