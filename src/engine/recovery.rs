@@ -125,7 +125,8 @@ fn open_segment(context: &Context, name: &str, shards: usize) -> Result<Option<S
     if len >= SEGMENT_HEADER {
         file.read_exact_at(&mut header, 0).map_err(os)?;
     }
-    if header == [0; SEGMENT_HEADER] && !listed {
+    // The magic number is written last: without it the file never became part of a log.
+    if header[..8] == [0; 8] && !listed {
         return Ok(None);
     }
     if len < SEGMENT_HEADER {

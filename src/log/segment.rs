@@ -204,6 +204,20 @@ impl Segment {
         self.map.len()
     }
 
+    /// Writes the header of a segment that nobody else holds yet: the magic number last and whole,
+    /// so that a process killed on the way leaves a file that is plainly of no log.
+    pub(crate) fn write_header(&mut self) {
+        let header = self.id.encode();
+        let (magic, rest) = header.split_at(8);
+        // SAFETY: the mapping is at least a header long, and page-aligned; the exclusive borrow
+        // keeps other writers away.
+        unsafe {
+            std::ptr::copy_nonoverlapping(rest.as_ptr(), self.base().add(8), rest.len());
+            let magic = u64::from_ne_bytes(magic.try_into().expect("8 bytes"));
+            AtomicU64::from_ptr(self.base().cast()).store(magic, Ordering::Release);
+        }
+    }
+
     /// Asks for huge pages where the segment is large enough to have some. File systems with large
     /// folios (ext4 since Linux 6.16, xfs) then map a file like that, and reads miss the TLB less.
     pub(crate) fn map_huge(&self) {

@@ -2,10 +2,10 @@
 //!
 //! A segment is made in two steps, so that the costly one can be done ahead, off the caller's
 //! path: `create` allocates, maps and populates a file without a header; `activate` writes the
-//! header, which makes it part of a log. A file whose header is all zeros is one that no log ever
-//! used; recovery removes it.
+//! header, its magic number last, which makes it part of a log. A file without one is of no log;
+//! recovery removes it.
 
-use super::segment::{file_name, Identity, Segment, SEGMENT_HEADER};
+use super::segment::{file_name, Identity, Segment};
 use super::slots::SlotTable;
 use crate::error::{Error, Result};
 use crate::sys::io::Io;
@@ -123,11 +123,7 @@ impl SegmentSource {
     ) -> Result<Arc<Segment>> {
         let slot = self.slots.reserve()?;
         segment.id = Identity { log, slot, ordinal, previous_end, ..segment.id };
-        // SAFETY: the segment is in nobody else's hands yet, and at least a header long.
-        unsafe {
-            let header = segment.id.encode();
-            std::ptr::copy_nonoverlapping(header.as_ptr(), segment.base(), SEGMENT_HEADER);
-        }
+        segment.write_header();
         let segment = Arc::new(segment);
         self.slots.fill(segment.clone());
         Ok(segment)
