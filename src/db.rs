@@ -170,7 +170,7 @@ impl Db {
 
     /// Reclaims what can be reclaimed now.
     pub fn compact(&self) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "compaction is not built in this version"))
+        self.engine.compact_all()
     }
 
     /// An iterator over the keys that start with `prefix`.

@@ -126,6 +126,10 @@ fn child() {
             std::thread::sleep(Duration::from_millis(7));
             db.checkpoint().unwrap();
         });
+        scope.spawn(|| loop {
+            std::thread::sleep(Duration::from_millis(2));
+            db.compact().unwrap();
+        });
     });
 }
 

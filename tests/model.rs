@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use warp_engine::{Batch, Db, Options};
+use warp_engine::{Batch, Db, Iter, Options, Pinned};
 
 /// A small generator of the xorshift family (Marsaglia, "Xorshift RNGs", 2003).
 struct Random(u64);
@@ -131,18 +131,49 @@ fn step(db: &Db, model: &mut Model, random: &mut Random) {
     }
 }
 
+/// What is held across everything else that happens: it must not change.
+#[derive(Default)]
+struct Held {
+    values: Vec<(Pinned, Vec<u8>)>,
+    iters: Vec<Iter>,
+}
+
+impl Held {
+    fn step(&mut self, db: &Db, model: &Model, random: &mut Random) {
+        let key = random.key();
+        if let Some(pinned) = db.get_pinned(&key).unwrap() {
+            self.values.push((pinned, model[&key].clone()));
+        }
+        if self.values.len() > 20 {
+            let (pinned, value) = self.values.swap_remove(random.below(20) as usize);
+            assert!(*pinned == *value, "a pinned value changed");
+        }
+        if self.iters.len() < 3 {
+            self.iters.push(db.iter(b"key").unwrap());
+        }
+        let i = random.below(self.iters.len() as u64) as usize;
+        match self.iters[i].advance().unwrap() {
+            true => assert!(self.iters[i].current().unwrap().0.starts_with(b"key")),
+            false => drop(self.iters.remove(i)),
+        }
+    }
+}
+
 fn run(path: Option<&Path>, options: &Options, steps: u64, reopen: bool) {
     let seed = seed();
     println!("WARP_SEED={seed}");
     let mut random = Random(seed);
     let mut model = Model::new();
     let mut db = Db::open(path, options).unwrap();
+    let mut held = Held::default();
     for n in 0..steps {
         step(&db, &mut model, &mut random);
+        held.step(&db, &model, &mut random);
         if reopen && random.below(400) == 0 {
-            match random.below(4) {
+            match random.below(5) {
                 0 => db.checkpoint().unwrap(),
                 1 => db.sync().unwrap(),
+                2 => db.compact().unwrap(),
                 _ => {
                     check_all(&db, &model);
                     db.close().unwrap();
@@ -152,6 +183,9 @@ fn run(path: Option<&Path>, options: &Options, steps: u64, reopen: bool) {
         }
         if n % 1_000 == 0 {
             check_all(&db, &model);
+        }
+        if !reopen && random.below(400) == 0 {
+            db.compact().unwrap();
         }
     }
     check_all(&db, &model);

@@ -23,6 +23,9 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Checkpoints {
     /// The number of the last one; held while one is made.
     last: Mutex<u64>,
+    /// Checkpoints begun since open, and the number of the last begun that was published.
+    begun: AtomicU64,
+    begun_published: AtomicU64,
     published: AtomicU64,
     /// Bytes in all logs at the last one.
     log_bytes: AtomicU64,
@@ -37,6 +40,16 @@ impl Checkpoints {
     /// Checkpoints published since open.
     pub(crate) fn published(&self) -> u64 {
         self.published.load(Ordering::Relaxed)
+    }
+
+    /// Checkpoints begun since open.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    /// The highest value of [`Checkpoints::begun`] whose checkpoint was published.
+    pub(crate) fn last_begun_published(&self) -> u64 {
+        self.begun_published.load(Ordering::SeqCst)
     }
 
     /// Log bytes written since the last one.
@@ -57,6 +70,7 @@ impl Engine {
         self.check_writable()?;
         let mut last = self.checkpoints.last.lock().unwrap_or_else(PoisonError::into_inner);
         let number = *last + 1;
+        let begun = self.checkpoints.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let mut checkpoint = self.take_positions(number);
         let log_bytes = checkpoint.segments.iter().map(|s| s.end).sum();
         let name = image_name(number);
@@ -76,6 +90,7 @@ impl Engine {
         if home.io.exists(&old).unwrap_or(false) {
             let _ = home.io.remove(&old);
         }
+        self.checkpoints.begun_published.store(begun, Ordering::SeqCst);
         self.checkpoints.published.fetch_add(1, Ordering::Relaxed);
         self.checkpoints.set_log_bytes(log_bytes);
         Ok(())
@@ -84,16 +99,18 @@ impl Engine {
     /// Step 1.
     fn take_positions(&self, number: u64) -> Checkpoint {
         let mut checkpoint = Checkpoint { number, image: number, ..Checkpoint::default() };
-        let mut ends = Vec::new();
+        let mut cold = Vec::new();
         for shard in &self.shards {
             let state = shard.lock();
             checkpoint.logs.push((state.log.position(), state.seq));
-            ends.push(state.log.position());
+            cold.push((state.cold.position(), 0));
         }
+        checkpoint.logs.append(&mut cold);
         for segment in self.slots.all() {
-            let position = ends[segment.id.log as usize];
-            // One that was made after its log's position was taken is not part of this.
-            if segment.id.ordinal > position.ordinal {
+            let position = checkpoint.logs[segment.id.log as usize].0;
+            // One that was made after its log's position was taken is not part of this; one that
+            // compaction has emptied is needed no more once this is published.
+            if segment.id.ordinal > position.ordinal || segment.emptied.load(Ordering::Acquire) {
                 continue;
             }
             let is_last = segment.id.ordinal == position.ordinal;
@@ -105,6 +122,8 @@ impl Engine {
                 ordinal: segment.id.ordinal,
                 end,
                 dead: segment.dead_bytes.load(Ordering::Relaxed),
+                deletes: segment.delete_bytes.load(Ordering::Relaxed),
+                horizon: segment.horizon.load(Ordering::Relaxed),
             });
         }
         checkpoint

@@ -18,7 +18,7 @@ use super::write::{Change, Locked, Prepared, Write};
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
-use crate::log::record::{Kind, KILLED_LEN};
+use crate::log::record::{record_len, Kind, KILLED_LEN};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -283,7 +283,8 @@ impl<'a> Group<'_, 'a> {
         let log = &mut locked.state(self.home).log;
         let at = log.append((kind, 0, seq), key, value, &engine.source)?;
         locked.state(shard).seq = seq;
-        self.changes.push(Change { hash, key, kind, at });
+        let len = record_len(key.len(), value.len());
+        self.changes.push(Change { hash, key, kind, at, len });
         Ok(true)
     }
 

@@ -152,7 +152,9 @@ impl Engine {
     fn sync_all(&self) -> Result<()> {
         let mut segments: Vec<(Arc<Segment>, usize)> = Vec::new();
         for shard in &self.shards {
-            shard.lock().log.take_unsynced(&mut segments);
+            let mut state = shard.lock();
+            state.log.take_unsynced(&mut segments);
+            state.cold.take_unsynced(&mut segments);
         }
         self.source.sync_dir()?;
         let sync = |(segment, end): &(Arc<Segment>, usize)| {

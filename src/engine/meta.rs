@@ -6,9 +6,11 @@
 //! MANIFEST    what never changes: shards u32 | database id u64 | hash secret 192 bytes |
 //!             4096 x shard of the slot u16
 //! STATE       the life of the directory: clean u32 | opens u64 | boot id u64
-//! CHECKPOINT  number u64 | image u64 (0: none) | image blocks u64 | shards u32 | segments u32 |
-//!             shards x (position: ordinal u64, offset u64 | sequence u64) |
-//!             segments x (slot u32 | log u32 | generation u64 | ordinal u64 | end u64 | dead u64)
+//! CHECKPOINT  number u64 | image u64 (0: none) | image blocks u64 | logs u32 | segments u32 |
+//!             logs x (position: ordinal u64, offset u64 | sequence u64): a log a shard, then a
+//!             cold log a shard, whose sequence is 0 |
+//!             segments x (slot u32 | log u32 | generation u64 | ordinal u64 | end u64 |
+//!             dead bytes u64 | bytes of deletes u64 | highest horizon of them u64)
 //! ```
 //!
 //! MANIFEST and CHECKPOINT are replaced whole (written beside, synced, renamed). STATE is one
@@ -72,6 +74,8 @@ pub(crate) struct SegmentInfo {
     /// Where the records ended; the segment may have grown since if it was active.
     pub(crate) end: u64,
     pub(crate) dead: u64,
+    pub(crate) deletes: u64,
+    pub(crate) horizon: u64,
 }
 
 /// Name of the file of an index image.
@@ -152,6 +156,8 @@ impl Checkpoint {
             w.u64(s.ordinal);
             w.u64(s.end);
             w.u64(s.dead);
+            w.u64(s.deletes);
+            w.u64(s.horizon);
         }
         w.finish()
     }
@@ -160,7 +166,7 @@ impl Checkpoint {
         let mut r = Reader::new(bytes, Self::MAGIC, CHECKPOINT)?;
         let (number, image, image_blocks) = (r.u64()?, r.u64()?, r.u64()?);
         let (logs, segments) = (r.u32()? as usize, r.u32()? as usize);
-        if logs > SHARDS_MAX || segments > SEGMENT_SLOTS {
+        if logs > 2 * SHARDS_MAX || segments > SEGMENT_SLOTS {
             return Err(Error::corruption(format!(
                 "{CHECKPOINT}: {logs} logs and {segments} segments are out of range"
             )));
@@ -175,6 +181,8 @@ impl Checkpoint {
                 ordinal: r.u64()?,
                 end: r.u64()?,
                 dead: r.u64()?,
+                deletes: r.u64()?,
+                horizon: r.u64()?,
             })
         };
         let segments = (0..segments).map(|_| segment(&mut r)).collect::<Result<_>>()?;
@@ -292,6 +300,8 @@ mod tests {
                 ordinal: 1,
                 end: 5,
                 dead: 6,
+                deletes: 7,
+                horizon: 8,
             }],
         }
     }

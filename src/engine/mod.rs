@@ -5,12 +5,13 @@
 //!    locks the shards of all its keys, in ascending order.
 //! 2. A read takes no lock, holds an epoch guard while it looks at records, and writes nothing
 //!    that another thread reads.
-//! 3. Locks are taken in this order: checkpoint, sync pass, shards by number, then the leaves
+//! 3. Locks are taken in this order: compaction, checkpoint, sync pass, shards by number, then the leaves
 //!    (row arena, slot table, segment source).
 //! 4. Once `halted` is set nothing is written any more; reads go on.
 
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
+pub(crate) mod compact;
 pub(crate) mod durability;
 pub(crate) mod image;
 pub(crate) mod meta;
@@ -44,17 +45,39 @@ pub(crate) struct Shard {
 /// What a shard's lock protects, besides the writing side of its index.
 pub(crate) struct ShardState {
     pub(crate) log: Log,
+    /// Where compaction puts the records that it moves.
+    pub(crate) cold: Log,
     /// The last sequence number given to a record of one of the shard's keys.
     pub(crate) seq: u64,
     pub(crate) keys: u64,
     pub(crate) puts: u64,
     pub(crate) deletes: u64,
+    /// Bytes of records written for callers since open.
+    pub(crate) put_bytes: u64,
+}
+
+impl ShardState {
+    /// The log of the callers' writes, or the one of compaction.
+    pub(crate) fn log_mut(&mut self, hot: bool) -> &mut Log {
+        if hot {
+            &mut self.log
+        } else {
+            &mut self.cold
+        }
+    }
 }
 
 impl Shard {
-    fn new(number: usize, arena: &Arc<RowArena>) -> Shard {
-        let state =
-            ShardState { log: Log::new(number as u32), seq: 0, keys: 0, puts: 0, deletes: 0 };
+    fn new(number: usize, shards: usize, arena: &Arc<RowArena>) -> Shard {
+        let state = ShardState {
+            log: Log::new(number as u32, true),
+            cold: Log::new((shards + number) as u32, false),
+            seq: 0,
+            keys: 0,
+            puts: 0,
+            deletes: 0,
+            put_bytes: 0,
+        };
         Shard { index: Index::new(arena.clone()), state: Mutex::new(state) }
     }
 
@@ -86,6 +109,7 @@ pub(crate) struct Engine {
     pub(crate) passes: durability::Passes,
     pub(crate) commits: commit::Commits,
     pub(crate) checkpoints: checkpoint::Checkpoints,
+    pub(crate) compaction: compact::Compaction,
     pub(crate) opened: open::Opened,
     /// `None` for a database in memory.
     pub(crate) home: Option<Home>,

@@ -79,7 +79,7 @@ impl Engine {
             same_boot: state.is_some_and(|s| s.boot != 0 && s.boot == boot),
             writable: !options.read_only,
         };
-        let found = recovery::find_segments(&context, manifest.shards)?;
+        let found = recovery::find_segments(&context, 2 * manifest.shards)?;
         let opens = state.map_or(0, |s| s.opens).max(found.generation >> 32) + 1;
         let mut engine = assemble(options, &manifest, Some(dir), io.clone(), opens);
         engine.opened = recovery::recover(&mut engine, &context, found)?;
@@ -112,6 +112,7 @@ impl Engine {
                 prepared.map_or(Ok(()), |segment| self.source.discard(&segment))?;
             }
             self.checkpoint()?;
+            self.compaction.free(self);
             let state = read_state(home)?.ok_or_else(|| {
                 Error::corruption(format!("{} is missing", home.dir.join(STATE).display()))
             })?;
@@ -168,7 +169,9 @@ fn assemble(
     Engine {
         options: options.clone(),
         hasher: Hasher::new(&manifest.secret),
-        shards: (0..manifest.shards).map(|n| CachePadded::new(Shard::new(n, &arena))).collect(),
+        shards: (0..manifest.shards)
+            .map(|n| CachePadded::new(Shard::new(n, manifest.shards, &arena)))
+            .collect(),
         placement: Box::new(std::array::from_fn(|slot| AtomicU16::new(manifest.slots[slot]))),
         slots,
         source,
@@ -176,6 +179,7 @@ fn assemble(
         passes: durability::Passes::default(),
         commits: commit::Commits::default(),
         checkpoints: checkpoint::Checkpoints::default(),
+        compaction: super::compact::Compaction::default(),
         opened: Opened::default(),
         home: None,
         lock: Mutex::new(None),
@@ -291,9 +295,9 @@ fn read_checkpoint(home: &Home, shards: usize) -> Result<Checkpoint> {
     };
     let checkpoint = Checkpoint::decode(&bytes).map_err(|e| e.context(&shown))?;
     let logs = checkpoint.logs.len();
-    if logs != shards || checkpoint.segments.iter().any(|s| s.log as usize >= shards) {
+    if logs != 2 * shards || checkpoint.segments.iter().any(|s| s.log as usize >= logs) {
         return Err(Error::corruption(format!(
-            "{shown}/{CHECKPOINT} is of {logs} logs, {MANIFEST} of {shards}"
+            "{shown}/{CHECKPOINT} is of {logs} logs, {MANIFEST} of {shards} shards"
         )));
     }
     Ok(checkpoint)
@@ -305,7 +309,7 @@ fn create(home: &Home, options: &Options) -> Result<Manifest> {
         |e: std::io::Error| Error::os(format!("create a database in {}", home.dir.display()), &e);
     let manifest = new_manifest(options)?;
     let checkpoint =
-        Checkpoint { logs: vec![Default::default(); manifest.shards], ..Checkpoint::default() };
+        Checkpoint { logs: vec![Default::default(); 2 * manifest.shards], ..Checkpoint::default() };
     replace_file(&*home.io, &home.dir, CHECKPOINT, &checkpoint.encode()).map_err(os)?;
     replace_file(&*home.io, &home.dir, MANIFEST, &manifest.encode()).map_err(os)?;
     Ok(manifest)

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::index::Index;
-use crate::log::record::{self, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
+use crate::log::record::{self, Killed, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
 use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
 use crate::log::Position;
@@ -66,20 +66,20 @@ pub(crate) struct Segments {
 struct LogEnd {
     last: Arc<Segment>,
     end: usize,
+    /// The segments that were replayed, the last among them.
+    replayed: Vec<Arc<Segment>>,
     /// Segments behind a cut.
     beyond: Vec<Arc<Segment>>,
     cut_bytes: u64,
 }
 
 /// Step 1.
-pub(crate) fn find_segments(context: &Context, shards: usize) -> Result<Segments> {
+pub(crate) fn find_segments(context: &Context, logs: usize) -> Result<Segments> {
     let Home { dir, io } = context.home;
     let names = io.list(dir).map_err(|e| Error::os(format!("list {}", dir.display()), &e))?;
-    let mut found = Segments { logs: vec![BTreeMap::new(); shards], ..Segments::default() };
+    let mut found = Segments { logs: vec![BTreeMap::new(); logs], ..Segments::default() };
     for name in names.iter().filter(|n| n.ends_with(".seg")) {
-        match open_segment(context, name, shards)
-            .map_err(|e| e.context(dir.join(name).display()))?
-        {
+        match open_segment(context, name, logs).map_err(|e| e.context(dir.join(name).display()))? {
             Some(segment) => found.add(context, segment),
             None => found.leftovers.push(dir.join(name)),
         }
@@ -108,12 +108,13 @@ pub(crate) fn find_segments(context: &Context, shards: usize) -> Result<Segments
             )));
         }
         segment.dead_bytes.store(info.dead, Ordering::Relaxed);
+        segment.add_delete(info.deletes as usize, info.horizon);
     }
     Ok(found)
 }
 
 /// Opens one segment file; `None` if no log ever used it.
-fn open_segment(context: &Context, name: &str, shards: usize) -> Result<Option<Segment>> {
+fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Segment>> {
     let Home { dir, io } = context.home;
     let path = dir.join(name);
     let os = |e: std::io::Error| Error::os("read", &e);
@@ -133,7 +134,7 @@ fn open_segment(context: &Context, name: &str, shards: usize) -> Result<Option<S
         return Err(Error::corruption(format!("truncated to {len} bytes")));
     }
     let id = Identity::decode(&header)?;
-    if id.database != context.database || id.file_name() != name || id.log as usize >= shards {
+    if id.database != context.database || id.file_name() != name || id.log as usize >= logs {
         return Err(Error::corruption(format!("not a segment of this database: {id:?}")));
     }
     if len as u64 > id.capacity {
@@ -204,13 +205,20 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         state.seq = state.seq.max(*seq);
     }
     let torn = !context.clean || opened.replayed > 0;
+    let count = engine.shards.len();
+    for (log, (position, _)) in context.checkpoint.logs.iter().enumerate() {
+        let mut state = engine.shards[log % count].lock();
+        state.log_mut(log < count).resume_after(*position);
+    }
     let mut leftovers = found.leftovers;
-    for (shard, end) in engine.shards.iter().zip(ends) {
+    for (log, end) in ends.into_iter().enumerate() {
         let Some(end) = end.into_inner().unwrap_or_else(PoisonError::into_inner) else { continue };
+        let mut state = engine.shards[log % count].lock();
+        let log = state.log_mut(log < count);
         leftovers.extend(end.beyond.iter().map(|s| s.path.clone()));
         opened.cut_logs += u64::from(end.cut_bytes > 0);
         opened.cut_bytes += end.cut_bytes;
-        shard.lock().log.resume(&end.last, end.end, !torn && context.writable);
+        log.resume(&end.last, end.end, !torn && context.writable);
         if torn || !context.writable {
             end.last.set_end(end.end);
         }
@@ -218,7 +226,15 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
             // Only space is at stake: what lies beyond the end is never read again.
             let _ = end.last.trim(end.end);
         }
+        if torn && context.writable {
+            // What was replayed may be in the page cache alone: the next checkpoint must not
+            // count on it before it is synced.
+            for segment in &end.replayed {
+                log.sync_later(segment, segment.end().unwrap_or(end.end));
+            }
+        }
     }
+    count_live_bytes(engine);
     if context.writable {
         for path in leftovers {
             context
@@ -229,6 +245,19 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         }
     }
     Ok(opened)
+}
+
+/// Sets each shard's count of live bytes from the counts of its segments.
+fn count_live_bytes(engine: &Engine) {
+    let count = engine.shards.len();
+    for segment in engine.slots.all() {
+        let log = segment.id.log as usize;
+        let mut state = engine.shards[log % count].lock();
+        let end = segment.end().unwrap_or(state.log_mut(log < count).position().offset as usize);
+        let dead = segment.dead_bytes.load(Ordering::Relaxed)
+            + segment.delete_bytes.load(Ordering::Relaxed);
+        state.log.live_bytes += ((end - SEGMENT_HEADER) as u64).saturating_sub(dead);
+    }
 }
 
 /// Step 2: whether the indexes hold the checkpoint's image now; else they are empty.
@@ -252,7 +281,10 @@ fn load_image(engine: &mut Engine, context: &Context) -> Result<bool> {
             shard.lock().keys = 0;
         }
         // The counts are made anew as well.
-        engine.slots.all().iter().for_each(|s| s.dead_bytes.store(0, Ordering::Relaxed));
+        for segment in engine.slots.all() {
+            segment.dead_bytes.store(0, Ordering::Relaxed);
+            segment.delete_bytes.store(0, Ordering::Relaxed);
+        }
     }
     Ok(loaded)
 }
@@ -272,18 +304,32 @@ impl Replay<'_> {
     /// Replays one log; `None` if it is empty.
     fn log(&self, log: usize, segments: &BTreeMap<u64, Arc<Segment>>) -> Result<Option<LogEnd>> {
         let start = self.context.checkpoint.logs[log].0;
-        let Some(first) = segments.keys().next().copied() else { return Ok(None) };
-        let from = if self.whole || start.ordinal == 0 {
-            Position { ordinal: first, offset: SEGMENT_HEADER as u64 }
-        } else {
-            start
+        let mut count = 0;
+        let listed = self.context.checkpoint.segments.iter().filter(|s| s.log as usize == log);
+        for info in listed.filter(|s| s.ordinal < start.ordinal) {
+            let Some(segment) = segments.get(&info.ordinal) else { continue };
+            let end = info.end as usize;
+            segment.set_end(end);
+            segment.close_file();
+            // Sealed before the checkpoint: whole, or damaged.
+            if self.whole {
+                let stop = self.segment(segment, SEGMENT_HEADER, end, &mut count)?;
+                if stop != end {
+                    return Err(segment.damaged(stop));
+                }
+            }
+        }
+        let from = match (start.ordinal, self.whole) {
+            (0, _) => Position { ordinal: 1, offset: SEGMENT_HEADER as u64 },
+            (ordinal, true) => Position { ordinal, offset: SEGMENT_HEADER as u64 },
+            (_, false) => start,
         };
         let chain: Vec<&Arc<Segment>> = segments.range(from.ordinal..).map(|(_, s)| s).collect();
         self.check_chain(log, from, &chain)?;
-        let mut count = 0;
         let mut end = None;
         for (i, segment) in chain.iter().enumerate() {
-            let begin = if i == 0 { from.offset as usize } else { SEGMENT_HEADER };
+            let is_start = segment.id.ordinal == from.ordinal;
+            let begin = if is_start { from.offset as usize } else { SEGMENT_HEADER };
             let next = chain.get(i + 1);
             let limit = next.map_or(segment.len(), |n| n.id.previous_end as usize);
             let stop = self.segment(segment, begin, limit, &mut count)?;
@@ -294,16 +340,9 @@ impl Replay<'_> {
             self.check_end(segment, stop, &chain[i + 1..])?;
             let beyond = chain[i + 1..].iter().map(|s| (*s).clone()).collect();
             let cut_bytes = self.cut_bytes(segment, stop, &chain[i + 1..]);
-            end = Some(LogEnd { last: (*segment).clone(), end: stop, beyond, cut_bytes });
+            let replayed = chain[..=i].iter().map(|s| (*s).clone()).collect();
+            end = Some(LogEnd { last: (*segment).clone(), end: stop, replayed, beyond, cut_bytes });
             break;
-        }
-        // Segments before the start are sealed; the checkpoint knows where.
-        for info in self.context.checkpoint.segments.iter().filter(|s| s.log as usize == log) {
-            if info.ordinal < from.ordinal {
-                if let Some(segment) = segments.get(&info.ordinal) {
-                    segment.set_end(info.end as usize);
-                }
-            }
         }
         self.replayed.fetch_add(count, Ordering::Relaxed);
         Ok(end)
@@ -311,7 +350,13 @@ impl Replay<'_> {
 
     /// Refuses a log with a segment missing in the middle.
     fn check_chain(&self, log: usize, from: Position, chain: &[&Arc<Segment>]) -> Result<()> {
-        let mut expected = from.ordinal;
+        // The segment of the position itself may have been compacted away since it was sealed.
+        let mut expected = match chain.first() {
+            Some(first) if first.id.ordinal == from.ordinal + 1 && from.ordinal > 0 => {
+                from.ordinal + 1
+            }
+            _ => from.ordinal,
+        };
         for segment in chain {
             if segment.id.ordinal != expected {
                 return Err(Error::corruption(format!(
@@ -392,14 +437,15 @@ impl Replay<'_> {
             })?;
             match (place, &found) {
                 (Some(_), Some(old)) if old.raw.header.seq >= record.seq => {
-                    if old.at != at {
+                    if old.at != at && record.kind == Kind::Put {
                         engine.add_dead(at.slot, record.total_len());
                     }
                     return Ok(());
                 }
                 (Some(place), Some(old)) => {
                     if old.raw.header.kind == Kind::Put as u8 {
-                        engine.add_dead(old.at.slot, old.raw.header.total_len());
+                        let len = old.raw.header.total_len();
+                        engine.add_dead(old.at.slot, len);
                         state.keys -= 1;
                     }
                     shard.index.update(hash, place, at);
@@ -413,7 +459,7 @@ impl Replay<'_> {
         match record.kind {
             Kind::Put => state.keys += 1,
             _ => {
-                engine.add_dead(at.slot, record.total_len());
+                segment.add_delete(record.total_len(), Killed::decode(record.value).horizon);
                 let mut deletes =
                     self.deletes[number].lock().unwrap_or_else(PoisonError::into_inner);
                 deletes.push((hash, at));

@@ -89,11 +89,21 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// Syncs of a log's file to the device since open.
     pub syncs: u64,
+    /// Bytes of records written for callers since open.
+    pub put_bytes: u64,
+    /// Bytes of records that compaction has moved since open. Write amplification is
+    /// `(put_bytes + moved_bytes) / put_bytes`.
+    pub moved_bytes: u64,
+    /// Bytes of segments that compaction has freed since open.
+    pub freed_bytes: u64,
+    /// Time that writers were held back since open because compaction had fallen behind, in
+    /// microseconds, all writers together.
+    pub slowdown_micros: u64,
 }
 
 impl Stats {
     /// Names and values, in the order of the fields.
-    pub fn fields(&self) -> [(&'static str, u64); 16] {
+    pub fn fields(&self) -> [(&'static str, u64); 20] {
         [
             ("keys", self.keys),
             ("puts", self.puts),
@@ -111,6 +121,10 @@ impl Stats {
             ("open_micros", self.open_micros),
             ("disk_bytes", self.disk_bytes),
             ("syncs", self.syncs),
+            ("put_bytes", self.put_bytes),
+            ("moved_bytes", self.moved_bytes),
+            ("freed_bytes", self.freed_bytes),
+            ("slowdown_micros", self.slowdown_micros),
         ]
     }
 }
@@ -124,6 +138,7 @@ struct ShardStats {
     index_bytes: u64,
     log_bytes: u64,
     dead_bytes: u64,
+    put_bytes: u64,
     segments: u64,
     disk_bytes: u64,
 }
@@ -141,14 +156,16 @@ impl Engine {
             stats.puts = state.puts;
             stats.deletes = state.deletes;
             stats.index_bytes = shard.index.bytes() as u64;
-            if let Some((_, tail)) = state.log.active() {
-                stats.log_bytes = (tail - SEGMENT_HEADER) as u64;
+            stats.put_bytes = state.put_bytes;
+            for (_, tail) in state.log.active().into_iter().chain(state.cold.active()) {
+                stats.log_bytes += (tail - SEGMENT_HEADER) as u64;
             }
         }
         for segment in self.slots.all() {
-            let stats = &mut all[segment.id.log as usize];
+            let stats = &mut all[segment.id.log as usize % self.shards.len()];
             stats.log_bytes += segment.end().map_or(0, |end| end - SEGMENT_HEADER) as u64;
-            stats.dead_bytes += segment.dead_bytes.load(Ordering::Relaxed);
+            stats.dead_bytes += segment.dead_bytes.load(Ordering::Relaxed)
+                + segment.delete_bytes.load(Ordering::Relaxed);
             stats.segments += 1;
             stats.disk_bytes += segment.len() as u64;
         }
@@ -177,6 +194,10 @@ impl Engine {
             open_micros: self.opened.micros,
             disk_bytes: if self.home.is_some() { sum(|s| s.disk_bytes) } else { 0 },
             syncs: self.passes.syncs(),
+            put_bytes: sum(|s| s.put_bytes),
+            moved_bytes: self.compaction.moved_bytes(),
+            freed_bytes: self.compaction.freed_bytes(),
+            slowdown_micros: self.compaction.slowdown_micros(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The upkeep threads: sync, checkpoint, segment preparation. None is on a caller's path.
+//! The upkeep threads: sync, checkpoint, compaction, segment preparation. None is on a caller's path.
 //!
 //! Each sleeps until there is something to do, blocks all signals, and ends when the database is
 //! closed; close waits for them.
@@ -38,12 +38,16 @@ impl Upkeep {
         let prepare = engine.clone();
         upkeep.spawn("warp-prepare", move || prepare.run_prepare_thread(&asked))?;
         if engine.home.is_none() {
+            let compact = engine.clone();
+            upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
             return Ok(upkeep);
         }
         let periodic = engine.options.durability == Durability::Periodic;
         let interval = periodic.then_some(engine.options.sync_interval);
         let sync = engine.clone();
         upkeep.spawn("warp-sync", move || sync.run_sync_thread(interval))?;
+        let compact = engine.clone();
+        upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
         let (stop, stopped) = channel();
         upkeep.stop = Some(stop);
         let checkpoint = engine.clone();
@@ -62,6 +66,7 @@ impl Upkeep {
     pub(crate) fn end(mut self, engine: &Engine) {
         engine.source.connect(None);
         engine.passes.close();
+        engine.compaction.close();
         self.stop = None;
         for thread in self.threads {
             // A panic in it was reported when it happened; closing goes on.
@@ -98,6 +103,7 @@ impl Engine {
         let mut last = Instant::now();
         while stopped.recv_timeout(look) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let stats = self.stats();
+            self.compaction.free(self);
             // The image costs a write of the index, so a large one waits for more log.
             let enough = self
                 .options
@@ -119,6 +125,8 @@ impl Engine {
         let active = |s: &crossbeam_utils::CachePadded<super::Shard>| {
             s.lock().log.active().map_or(0, |(_, tail)| tail as u64)
         };
+        // A segment that compaction freed counts no more, so the sum may fall; then less has been
+        // written than it takes, and the next look comes soon.
         let sealed: u64 = self.slots.all().iter().filter_map(|s| s.end()).sum::<usize>() as u64;
         sealed + self.shards.iter().map(active).sum::<u64>()
     }

@@ -32,6 +32,8 @@ pub(crate) struct Change<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) kind: Kind,
     pub(crate) at: Location,
+    /// Bytes of the record.
+    pub(crate) len: usize,
 }
 
 /// A write of one key, with the condition it is under.
@@ -70,7 +72,11 @@ impl Engine {
         let shard = self.shard(hash);
         shard.index.prefetch(hash);
         let mut state = shard.lock();
-        self.write_record(hash, &mut state, Kind::Put, key, value)
+        self.write_record(hash, &mut state, Kind::Put, key, value)?;
+        let random = state.log.live_bytes ^ state.seq << 7;
+        drop(state);
+        self.compaction.hold_back(key.len() + value.len(), random);
+        Ok(())
     }
 
     /// Deletes a key; false if there was none. Or swaps its value; false if it was another.
@@ -110,7 +116,8 @@ impl Engine {
         value: &[u8],
     ) -> Result<()> {
         let state = &mut **state;
-        let mut room = state.log.reserve(record_len(key.len(), value.len()), &self.source)?;
+        let len = record_len(key.len(), value.len());
+        let mut room = state.log.reserve(len, &self.source)?;
         let seed = room.seed();
         let bytes = room.bytes();
         record::fill(bytes, (kind, 0, state.seq + 1), key, value);
@@ -120,14 +127,14 @@ impl Engine {
         }
         record::seal(bytes, RECORD_HEADER + key.len() + value.len(), seed);
         let at = room.commit();
-        let change = Change { hash, key, kind, at };
+        let change = Change { hash, key, kind, at, len };
         match self.publish(state, change) {
             Ok(()) => {
                 state.seq += 1;
                 Ok(())
             }
             Err(e) => {
-                state.log.unappend(at, record_len(key.len(), value.len()));
+                state.log.unappend(at, len);
                 Err(e)
             }
         }
@@ -149,16 +156,14 @@ impl Engine {
 
     /// What a delete of `found` names as removed.
     pub(crate) fn killed(&self, found: &Found) -> Killed {
-        // SAFETY: every caller holds the shard's lock, and an entry names the slot.
-        let segment = unsafe { self.slots.segment(found.at.slot) };
-        Killed { generation: segment.id.generation, seq: found.raw.header.seq }
+        Killed { horizon: self.source.newest_generation(), seq: found.raw.header.seq }
     }
 
     /// Makes a change visible, for a holder of the lock of its key's shard. Either all of it
     /// happens or, with an error, nothing.
     #[inline(always)]
     pub(crate) fn publish(&self, state: &mut ShardState, change: Change) -> Result<()> {
-        let Change { hash, key, kind, at } = change;
+        let Change { hash, key, kind, at, len } = change;
         let index = &self.shard(hash).index;
         let current = self.current(hash, key)?;
         // SAFETY: the caller holds the lock; the record at `at` is complete, and `place` is fresh.
@@ -174,13 +179,19 @@ impl Engine {
             }
         }
         if let Some((_, old)) = current {
-            self.add_dead(old.at.slot, old.raw.header.total_len());
+            let len = old.raw.header.total_len();
+            self.add_dead(old.at.slot, len);
+            state.log.live_bytes = state.log.live_bytes.saturating_sub(len as u64);
         }
+        state.put_bytes += len as u64;
         if kind == Kind::Put {
+            state.log.live_bytes += len as u64;
             state.puts += 1;
             state.keys += u64::from(current.is_none());
         } else {
-            self.add_dead(at.slot, record_len(key.len(), KILLED_LEN));
+            // SAFETY: the segment of a record just written, under the lock that it was under.
+            let segment = unsafe { self.slots.segment(at.slot) };
+            segment.add_delete(len, self.source.newest_generation());
             state.deletes += u64::from(current.is_some());
             state.keys -= u64::from(current.is_some());
         }
@@ -204,6 +215,7 @@ impl Engine {
             return self.commit_batch(&batch);
         }
         self.check_writable()?;
+        self.compaction.hold_back(packed.len(), batch.ops[0].hash.0);
         let mut locked = self.lock_shards(batch.shards.iter().copied());
         let home = self.shard_number(batch.ops[0].hash);
         let changes = self.append_batch(&batch, home, &mut locked)?;
@@ -264,7 +276,7 @@ impl Engine {
             let head = (kind, FLAG_IN_BATCH, seq);
             record::encode(&mut bytes[at..at + len], seed, head, op.op.key, value);
             let place = Location { slot: start.slot, offset: start.offset + at as u32 };
-            changes.push(Change { hash: op.hash, key: op.op.key, kind, at: place });
+            changes.push(Change { hash: op.hash, key: op.op.key, kind, at: place, len });
             at += len;
         }
         record::encode_header(bytes, (Kind::Batch, 0, seq), 0, frame_value);

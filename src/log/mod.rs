@@ -42,11 +42,15 @@ pub(crate) struct Log {
     /// What comes after the active one: ordinal, and where the last segment ended.
     next_ordinal: u64,
     last_end: u64,
-    last_capacity: usize,
     /// A segment that the preparation thread made ready.
     prepared: Option<Segment>,
     /// Whether that thread was told and has not answered.
     asked: bool,
+    /// Bytes of the records that live in the shard, by which segments are sized: about half of
+    /// them, so that what lies dead in an active segment stays a fraction of what lives.
+    pub(crate) live_bytes: u64,
+    /// Whether the preparation thread works for this log.
+    prepares: bool,
     /// Sealed segments with records that no sync has covered, and where they end.
     unsynced: Vec<(Arc<Segment>, usize)>,
 }
@@ -77,16 +81,17 @@ pub(crate) struct ToPrepare {
 }
 
 impl Log {
-    /// An empty log.
-    pub(crate) fn new(number: u32) -> Log {
+    /// An empty log. `prepares`: segments are made ahead for it.
+    pub(crate) fn new(number: u32, prepares: bool) -> Log {
         Log {
             number,
             active: None,
             next_ordinal: 1,
             last_end: 0,
-            last_capacity: 0,
             prepared: None,
             asked: false,
+            live_bytes: 0,
+            prepares,
             unsynced: Vec::new(),
         }
     }
@@ -96,12 +101,23 @@ impl Log {
     pub(crate) fn resume(&mut self, last: &Arc<Segment>, end: usize, continues: bool) {
         self.next_ordinal = last.id.ordinal + 1;
         self.last_end = end as u64;
-        self.last_capacity = last.len();
         if continues {
-            let mut active = Active::new(last.clone(), end);
+            let mut active = Active::new(last.clone(), end, self.prepares);
             active.synced = end;
             self.active = Some(active);
         }
+    }
+
+    /// Has the next sync cover a segment that recovery sealed: what it holds may be in the page
+    /// cache alone.
+    pub(crate) fn sync_later(&mut self, segment: &Arc<Segment>, end: usize) {
+        self.unsynced.push((segment.clone(), end));
+    }
+
+    /// Goes on after `position`, whose segment is gone: compaction has moved what lived in it.
+    pub(crate) fn resume_after(&mut self, position: Position) {
+        self.next_ordinal = position.ordinal + 1;
+        self.last_end = position.offset;
     }
 
     /// Room for a record of `len` bytes at the tail, not yet part of the log.
@@ -160,13 +176,13 @@ impl Log {
         let segment = source.activate(segment, place)?;
         self.seal();
         self.next_ordinal += 1;
-        self.last_capacity = segment.len();
-        self.active = Some(Active::new(segment, SEGMENT_HEADER));
+        self.active = Some(Active::new(segment, SEGMENT_HEADER, self.prepares));
         Ok(())
     }
 
     fn capacity_for(&self, need: usize) -> usize {
-        let grown = (self.last_capacity * 2).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        let half = (self.live_bytes / 2).min(SEGMENT_MAX as u64) as usize;
+        let grown = half.next_power_of_two().clamp(SEGMENT_MIN, SEGMENT_MAX);
         if need <= grown {
             grown
         } else if need <= SEGMENT_MAX {
@@ -186,6 +202,13 @@ impl Log {
         }
         if active.tail > active.synced {
             self.unsynced.push((active.segment, active.tail));
+        }
+    }
+
+    /// Seals the active segment if it has records, so that compaction can have it.
+    pub(crate) fn retire_active(&mut self) {
+        if self.active.as_ref().is_some_and(|a| a.tail > SEGMENT_HEADER) {
+            self.seal();
         }
     }
 
@@ -266,14 +289,14 @@ impl Log {
 }
 
 impl Active {
-    fn new(segment: Arc<Segment>, tail: usize) -> Active {
+    fn new(segment: Arc<Segment>, tail: usize, prepares: bool) -> Active {
         let populated = segment.populated.max(tail);
         let mut active = Active { segment, tail, synced: tail, populated, ask_at: 0 };
         if tail == SEGMENT_HEADER {
             // The header itself has yet to be synced.
             active.synced = 0;
         }
-        active.ask_at = active.next_ask(false);
+        active.ask_at = if prepares { active.next_ask(false) } else { usize::MAX };
         active
     }
 

@@ -178,13 +178,15 @@ pub(crate) fn seal(record: &mut [u8], end: usize, seed: Seed) {
 /// What a delete removed: the value of its record.
 ///
 /// ```text
-/// Format: generation of the removed record's segment u64 | its sequence u64
+/// Format: horizon u64 | sequence of the removed record u64
 /// ```
 ///
-/// Compaction needs it to know when nothing older can come back.
+/// The horizon is the newest generation that any segment had when the key was deleted. No segment
+/// made later can hold an older record of the key, so once none up to the horizon is left, nothing
+/// can come back, and compaction may drop the delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Killed {
-    pub(crate) generation: u64,
+    pub(crate) horizon: u64,
     pub(crate) seq: u64,
 }
 
@@ -194,9 +196,19 @@ pub(crate) const KILLED_LEN: usize = 16;
 impl Killed {
     pub(crate) fn encode(self) -> [u8; KILLED_LEN] {
         let mut bytes = [0; KILLED_LEN];
-        bytes[..8].copy_from_slice(&self.generation.to_le_bytes());
+        bytes[..8].copy_from_slice(&self.horizon.to_le_bytes());
         bytes[8..].copy_from_slice(&self.seq.to_le_bytes());
         bytes
+    }
+
+    /// Reads the value of a delete. One of another length keeps its delete for ever.
+    pub(crate) fn decode(value: &[u8]) -> Killed {
+        match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
+            (Some(horizon), Some(seq)) if value.len() == KILLED_LEN => {
+                Killed { horizon: u64::from_le_bytes(*horizon), seq: u64::from_le_bytes(*seq) }
+            }
+            _ => Killed { horizon: u64::MAX, seq: 0 },
+        }
     }
 }
 

@@ -29,7 +29,8 @@ use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::sys::io::File;
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes before the first record.
 pub(crate) const SEGMENT_HEADER: usize = 128;
@@ -144,15 +145,22 @@ pub(crate) struct Segment {
     pub(crate) seed: Seed,
     /// Whether this process wrote all of its records, so that reads need not verify them.
     pub(crate) trusted: bool,
-    /// Bytes of records that nothing points to any more, tombstones included.
+    /// Bytes of records that nothing points to any more, deletes apart.
     pub(crate) dead_bytes: AtomicU64,
+    /// Bytes of deletes, and the highest horizon among them.
+    pub(crate) delete_bytes: AtomicU64,
+    pub(crate) horizon: AtomicU64,
+    /// Whether compaction has moved all that was live away. The next checkpoint leaves the segment
+    /// out, and then it is freed.
+    pub(crate) emptied: AtomicBool,
     /// Where the records end, once the segment is sealed; 0 before.
     end: AtomicU64,
     /// Below this, pages were made present when the segment was made.
     pub(crate) populated: usize,
     map: Mapping,
-    /// `None` for a database in memory.
-    file: Option<Box<dyn File>>,
+    /// `None` in memory, and once the segment is sealed and on the device: a large database has
+    /// more segments than a process may have open files.
+    file: Mutex<Option<Box<dyn File>>>,
     /// Where the file is, for messages; empty in memory.
     pub(crate) path: PathBuf,
 }
@@ -172,10 +180,13 @@ impl Segment {
             seed: id.seed(),
             trusted,
             dead_bytes: AtomicU64::new(0),
+            delete_bytes: AtomicU64::new(0),
+            horizon: AtomicU64::new(0),
+            emptied: AtomicBool::new(false),
             end: AtomicU64::new(0),
             populated: 0,
             map,
-            file,
+            file: Mutex::new(file),
             path,
         }
     }
@@ -186,6 +197,12 @@ impl Segment {
             0 => None,
             end => Some(end as usize),
         }
+    }
+
+    /// Counts a delete that the segment holds.
+    pub(crate) fn add_delete(&self, bytes: usize, horizon: u64) {
+        self.delete_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.horizon.fetch_max(horizon, Ordering::Relaxed);
     }
 
     /// Notes that the segment is sealed.
@@ -252,13 +269,22 @@ impl Segment {
 
     /// Syncs the file's contents.
     pub(crate) fn sync(&self) -> std::io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), |f| f.sync_data())
+        self.file().as_ref().map_or(Ok(()), |f| f.sync_data())
     }
 
     /// Gives the file's unused end back to the file system.
     pub(crate) fn trim(&self, end: usize) -> std::io::Result<()> {
         let len = end.next_multiple_of(4096).min(self.len());
-        self.file.as_ref().map_or(Ok(()), |f| f.set_len(len as u64))
+        self.file().as_ref().map_or(Ok(()), |f| f.set_len(len as u64))
+    }
+
+    fn file(&self) -> MutexGuard<'_, Option<Box<dyn File>>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the file. The mapping stays.
+    pub(crate) fn close_file(&self) {
+        *self.file() = None;
     }
 
     fn synced_word(&self) -> &AtomicU64 {
@@ -268,6 +294,9 @@ impl Segment {
 
     /// Notes that everything below `end` is on the device.
     pub(crate) fn set_synced(&self, end: usize) {
+        if self.end() == Some(end) {
+            self.close_file();
+        }
         let low = (end / 8) as u32;
         let word = u64::from(low) | u64::from(!low) << 32;
         self.synced_word().store(word.to_le(), Ordering::Release);

@@ -75,6 +75,18 @@ impl SlotTable {
         assert!(old.is_null(), "segment slot filled twice");
     }
 
+    /// Empties a slot that no index entry names and no reader can still know of. The segment may
+    /// be dropped once the epoch has passed (see [`SlotTable::all`]).
+    pub(crate) fn clear(&self, slot: u32) -> Option<Arc<Segment>> {
+        let slot = &self.slots[slot as usize];
+        slot.trusted_len.store(0, Ordering::Release);
+        slot.len.store(0, Ordering::Release);
+        slot.base.store(std::ptr::null_mut(), Ordering::Release);
+        let segment = slot.segment.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: the table's own reference, given up once.
+        (!segment.is_null()).then(|| unsafe { Arc::from_raw(segment) })
+    }
+
     /// Whether a location lies in a segment that exists.
     #[inline]
     pub(crate) fn covers(&self, at: Location) -> bool {

@@ -72,9 +72,19 @@ impl SegmentSource {
         }
     }
 
+    /// The newest generation that any segment has.
+    pub(crate) fn newest_generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Notes that a name in the directory is gone.
+    pub(crate) fn set_dir_dirty(&self) {
+        self.dir_dirty.store(true, Ordering::Release);
+    }
+
     /// Makes a segment of `capacity` bytes that belongs to no log yet.
     pub(crate) fn create(&self, capacity: usize) -> Result<Segment> {
-        let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let id = Identity {
             database: self.database,
             log: 0,
