@@ -130,7 +130,7 @@ def read_segments(directory, shards, database, reached, listed):
         if not re.fullmatch(r"[0-9a-f]{16}\.seg", name):
             continue
         data = read_file(directory, name)
-        if len(data) < SEGMENT_HEADER or not any(data[:SEGMENT_HEADER]):
+        if len(data) < SEGMENT_HEADER or not any(data[:8]):
             if int(name[:16], 16) in listed:
                 raise Damage(f"{name}: no header")
             continue  # made ahead, never used
