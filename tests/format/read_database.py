@@ -68,16 +68,16 @@ def read_manifest(directory):
 
 
 def read_checkpoint(directory, shards):
-    """For each log the ordinal that the checkpoint reaches, and its segments by generation."""
+    """For each log the ordinal that the checkpoint reaches, and all segments by generation."""
     body = small_file(directory, "CHECKPOINT", b"WARPCHK\x01")
     _number, _image, _blocks, logs, segments = struct.unpack_from("<QQQII", body)
-    if logs != shards or len(body) != 32 + 24 * logs + 40 * segments:
+    if logs != 2 * shards or len(body) != 32 + 24 * logs + 56 * segments:
         raise Damage("CHECKPOINT: length")
     reached = [struct.unpack_from("<QQQ", body, 32 + 24 * i)[0] for i in range(logs)]
     listed = {}
     for i in range(segments):
-        slot, log, generation, ordinal, end, _dead = struct.unpack_from(
-            "<IIQQQQ", body, 32 + 24 * logs + 40 * i
+        slot, log, generation, ordinal, end = struct.unpack_from(
+            "<IIQQQ", body, 32 + 24 * logs + 56 * i
         )
         listed[generation] = (slot, log, ordinal, end)
     return reached, listed
@@ -123,9 +123,9 @@ class Segment:
         return kind, flags, seq, key, value, following
 
 
-def read_segments(directory, shards, database, reached, listed):
+def read_segments(directory, database, reached, listed):
     """For each log its segments by ordinal, leftovers left out."""
-    logs = [{} for _ in range(shards)]
+    logs = [{} for _ in reached]
     for name in os.listdir(directory):
         if not re.fullmatch(r"[0-9a-f]{16}\.seg", name):
             continue
@@ -135,7 +135,8 @@ def read_segments(directory, shards, database, reached, listed):
                 raise Damage(f"{name}: no header")
             continue  # made ahead, never used
         segment = Segment(name, data)
-        if segment.database != database or f"{segment.generation:016x}.seg" != name:
+        is_named = f"{segment.generation:016x}.seg" == name
+        if segment.database != database or not is_named or segment.log >= len(logs):
             raise Damage(f"{name}: not of this database")
         log = logs[segment.log]
         if segment.ordinal <= reached[segment.log] and segment.generation not in listed:
@@ -175,24 +176,45 @@ def records(segment, limit):
     return at
 
 
-def replay(log, listed, newest):
-    """Applies one log's records: for each key the highest sequence number stays."""
-    chain = [log[ordinal] for ordinal in sorted(log)]
-    for before, after in zip(chain, chain[1:]):
-        if after.ordinal != before.ordinal + 1:
-            raise Damage(f"log {before.log}: segment {before.ordinal + 1} is missing")
+def apply(segment, limit, newest):
+    """Applies a segment's records: for each key the highest sequence number stays."""
+    reader = records(segment, limit)
+    while True:
+        try:
+            kind, _flags, seq, key, value, _following = next(reader)
+        except StopIteration as stopped:
+            return stopped.value
+        if seq > newest.get(key, (-1, None))[0]:
+            newest[key] = (seq, value if kind == PUT else None)
+
+
+def damaged(segment, at):
+    return Damage(f"{segment.name}: the record at offset {at} is damaged")
+
+
+def replay(log, reached, listed, newest):
+    """Applies one log, whose position in the checkpoint is in the segment of ordinal `reached`."""
+    chain = []
+    for ordinal in sorted(log):
+        segment = log[ordinal]
+        if ordinal >= reached:
+            chain.append(segment)
+            continue
+        end = listed[segment.generation][3]
+        stop = apply(segment, end, newest)
+        if stop != end:
+            raise damaged(segment, stop)
+    expected = max(reached, 1)
+    if chain and reached and chain[0].ordinal == reached + 1:
+        expected = reached + 1  # compaction has emptied the position's own segment
+    for segment in chain:
+        if segment.ordinal != expected:
+            raise Damage(f"log {segment.log}: segment {expected} is missing")
+        expected += 1
     for i, segment in enumerate(chain):
         later = chain[i + 1 :]
         limit = later[0].previous_end if later else len(segment.data)
-        reader = records(segment, limit)
-        while True:
-            try:
-                kind, _flags, seq, key, value, _following = next(reader)
-            except StopIteration as stopped:
-                stop = stopped.value
-                break
-            if seq > newest.get(key, (-1, None))[0]:
-                newest[key] = (seq, value if kind == PUT else None)
+        stop = apply(segment, limit, newest)
         if later and stop == limit:
             continue
         known = segment.synced
@@ -201,7 +223,7 @@ def replay(log, listed, newest):
         if any(s.synced > SEGMENT_HEADER for s in later):
             known = max(known, later[0].previous_end)
         if stop < known:
-            raise Damage(f"{segment.name}: the record at offset {stop} is damaged")
+            raise damaged(segment, stop)
         return  # the log ends here; what follows was never promised
 
 
@@ -218,8 +240,9 @@ def main():
     shards, database = read_manifest(directory)
     reached, listed = read_checkpoint(directory, shards)
     newest = {}
-    for log in read_segments(directory, shards, database, reached, listed):
-        replay(log, listed, newest)
+    logs = read_segments(directory, database, reached, listed)
+    for log, ordinal in zip(logs, reached):
+        replay(log, ordinal, listed, newest)
     out = sys.stdout.buffer
     for key, (_seq, value) in newest.items():
         if value is not None:
