@@ -1,7 +1,8 @@
 //! Checkpoints: so that open replays the tails of the logs and not all of them.
 //!
 //! The steps, and what a crash leaves at each:
-//! 1. take every log's position, shard by shard, under the shard's lock, and the segment table;
+//! 1. take every log's position at one moment, under the locks of all shards (microseconds), and
+//!    the segment table;
 //! 2. write the index image of all shards into a new file, while reads and writes go on;
 //! 3. run a sync pass: every record that the image points to is on the device;
 //! 4. sync the image, then the directory: up to here the old checkpoint holds;
@@ -100,11 +101,15 @@ impl Engine {
     fn take_positions(&self, number: u64) -> Checkpoint {
         let mut checkpoint = Checkpoint { number, image: number, ..Checkpoint::default() };
         let mut cold = Vec::new();
-        for shard in &self.shards {
-            let state = shard.lock();
+        // All locks at once: a record of a key may lie in one log and what overrides it in
+        // another, and the positions must not come between them.
+        let mut locked = self.lock_shards(0..self.shards.len());
+        for shard in 0..self.shards.len() {
+            let state = locked.state(shard);
             checkpoint.logs.push((state.log.position(), state.seq));
             cold.push((state.cold.position(), 0));
         }
+        drop(locked);
         checkpoint.logs.append(&mut cold);
         for segment in self.slots.all() {
             let position = checkpoint.logs[segment.id.log as usize].0;

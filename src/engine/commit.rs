@@ -166,7 +166,9 @@ impl Engine {
         let mut group = Group { engine: self, home, changes: Vec::new() };
         let mut answers: Vec<_> = requests.iter().map(|r| group.append(r, &mut locked)).collect();
         let changes = group.changes;
-        if !changes.is_empty() {
+        if let Err(e) = self.check_writable() {
+            answers = requests.iter().map(|_| Err(e.clone())).collect();
+        } else if !changes.is_empty() {
             let done = self.sync_log(home, &mut locked).and_then(|()| {
                 changes.iter().try_for_each(|change| {
                     self.publish(locked.state(self.shard_number(change.hash)), *change)
@@ -185,20 +187,23 @@ impl Engine {
 
     /// Syncs all that is unsynced in one log.
     fn sync_log(&self, home: usize, locked: &mut Locked) -> Result<()> {
+        // After a failed sync nothing is durable any more, whatever the next one says.
+        self.check_writable()?;
         let mut segments = Vec::new();
-        locked.state(home).log.take_unsynced(&mut segments);
+        locked.state(home).log.unsynced(&mut segments);
         let synced = segments
             .iter()
             .try_for_each(|(s, _)| s.sync().map_err(|e| sync_failed(s, &e)))
-            .and_then(|()| self.source.sync_dir());
+            .and_then(|()| self.source.sync_dir())
+            .and_then(|()| self.check_writable());
         match synced {
             Ok(()) => {
-                segments.iter().for_each(|(segment, end)| segment.set_synced(*end));
+                locked.state(home).log.confirm(&segments);
                 self.passes.count_syncs(segments.len() as u64);
                 Ok(())
             }
             Err(e) => {
-                self.halt(e.clone());
+                self.halt_after_sync(&e);
                 Err(e)
             }
         }
@@ -296,7 +301,9 @@ impl<'a> Group<'_, 'a> {
     ) -> Result<bool> {
         self.engine.sync_log(self.home, locked)?;
         for change in self.changes.drain(..) {
-            self.engine.publish(locked.state(self.engine.shard_number(change.hash)), change)?;
+            self.engine
+                .publish(locked.state(self.engine.shard_number(change.hash)), change)
+                .inspect_err(|e| self.engine.halt(e.clone()))?;
         }
         let changes = self.engine.append_batch(batch, self.home, locked)?;
         self.changes.extend(changes);

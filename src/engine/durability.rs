@@ -142,7 +142,7 @@ impl Engine {
                 let mut progress = self.passes.progress();
                 progress.completed = progress.started;
             }
-            Err(e) => self.halt(e.clone()),
+            Err(e) => self.halt_after_sync(e),
         }
         self.passes.changed.notify_all();
         result
@@ -152,15 +152,13 @@ impl Engine {
     fn sync_all(&self) -> Result<()> {
         let mut segments: Vec<(Arc<Segment>, usize)> = Vec::new();
         for shard in &self.shards {
-            let mut state = shard.lock();
-            state.log.take_unsynced(&mut segments);
-            state.cold.take_unsynced(&mut segments);
+            let state = shard.lock();
+            state.log.unsynced(&mut segments);
+            state.cold.unsynced(&mut segments);
         }
         self.source.sync_dir()?;
-        let sync = |(segment, end): &(Arc<Segment>, usize)| {
-            segment.sync().map_err(|e| sync_failed(segment, &e))?;
-            segment.set_synced(*end);
-            Ok(())
+        let sync = |(segment, _): &(Arc<Segment>, usize)| {
+            segment.sync().map_err(|e| sync_failed(segment, &e))
         };
         let threads = SYNC_THREADS.min(segments.len());
         if threads <= 1 {
@@ -181,6 +179,12 @@ impl Engine {
             })?;
         }
         self.passes.count_syncs(segments.len() as u64);
+        // Only now, and all of them: the mark of a segment says that those before it are there too.
+        for shard in &self.shards {
+            let mut state = shard.lock();
+            state.log.confirm(&segments);
+            state.cold.confirm(&segments);
+        }
         Ok(())
     }
 
@@ -218,15 +222,21 @@ impl Engine {
     }
 }
 
-/// What a failed sync means, for everybody from now on.
+/// The error of whoever asked for a sync that failed.
 pub(crate) fn sync_failed(segment: &Segment, e: &std::io::Error) -> Error {
-    let error = Error::os(format!("sync {}", segment.path.display()), e);
-    Error::new(
-        ErrorKind::ReadOnly,
-        format!(
-            "{}; what was not yet durable may be lost, so the database takes no more writes: \
-             close it, mend the device and open it again",
-            error.message()
-        ),
-    )
+    Error::os(format!("sync {}", segment.path.display()), e)
+}
+
+impl Engine {
+    /// Stops all writing after a sync that failed with `error`; everybody from now on is told why.
+    pub(crate) fn halt_after_sync(&self, error: &Error) {
+        self.halt(Error::new(
+            ErrorKind::ReadOnly,
+            format!(
+                "{}; what was not yet durable may be lost, so the database takes no more writes: \
+                 close it, mend the device and open it again",
+                error.message()
+            ),
+        ));
+    }
 }

@@ -68,8 +68,6 @@ struct LogEnd {
     end: usize,
     /// The segments that were replayed, the last among them.
     replayed: Vec<Arc<Segment>>,
-    /// Segments behind a cut.
-    beyond: Vec<Arc<Segment>>,
     cut_bytes: u64,
 }
 
@@ -189,6 +187,7 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         whole: !has_image,
         replayed: AtomicU64::new(0),
         deletes: engine.shards.iter().map(|_| Mutex::default()).collect(),
+        cut: Mutex::default(),
     };
     let next = AtomicUsize::new(0);
     let ends: Vec<Mutex<Option<LogEnd>>> = found.logs.iter().map(|_| Mutex::default()).collect();
@@ -200,22 +199,26 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
     })?;
     replay.forget_deletes()?;
     opened.replayed = replay.replayed.into_inner();
+    let cut = replay.cut.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (shard, (_, seq)) in engine.shards.iter().zip(&context.checkpoint.logs) {
         let mut state = shard.lock();
         state.seq = state.seq.max(*seq);
     }
-    let torn = !context.clean || opened.replayed > 0;
+    let torn = !context.clean || opened.replayed > 0 || !cut.is_empty();
     let count = engine.shards.len();
     for (log, (position, _)) in context.checkpoint.logs.iter().enumerate() {
         let mut state = engine.shards[log % count].lock();
         state.log_mut(log < count).resume_after(*position);
     }
     let mut leftovers = found.leftovers;
+    for segment in cut {
+        engine.slots.clear(segment.id.slot);
+        leftovers.push(segment.path.clone());
+    }
     for (log, end) in ends.into_iter().enumerate() {
         let Some(end) = end.into_inner().unwrap_or_else(PoisonError::into_inner) else { continue };
         let mut state = engine.shards[log % count].lock();
         let log = state.log_mut(log < count);
-        leftovers.extend(end.beyond.iter().map(|s| s.path.clone()));
         opened.cut_logs += u64::from(end.cut_bytes > 0);
         opened.cut_bytes += end.cut_bytes;
         log.resume(&end.last, end.end, !torn && context.writable);
@@ -242,6 +245,7 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
                 .io
                 .remove(&path)
                 .map_err(|e| Error::os(format!("remove {}", path.display()), &e))?;
+            engine.source.set_dir_dirty();
         }
     }
     Ok(opened)
@@ -296,6 +300,8 @@ struct Replay<'a> {
     /// Replay begins at the first record of every log.
     whole: bool,
     replayed: AtomicU64,
+    /// Segments behind a cut, which are to go.
+    cut: Mutex<Vec<Arc<Segment>>>,
     /// For each shard, the deletes that its index holds for now.
     deletes: Vec<Mutex<Vec<(KeyHash, Location)>>>,
 }
@@ -325,12 +331,18 @@ impl Replay<'_> {
             (_, false) => start,
         };
         let chain: Vec<&Arc<Segment>> = segments.range(from.ordinal..).map(|(_, s)| s).collect();
-        self.check_chain(log, from, &chain)?;
         let mut end = None;
+        // The segment of the position itself may have been compacted away since it was sealed.
+        let first = chain.first().map_or(from.ordinal, |s| s.id.ordinal);
+        if first != from.ordinal && (first != from.ordinal + 1 || start.ordinal == 0) {
+            self.check_cut(log, from.ordinal, &chain)?;
+            self.cut(&chain);
+            return Ok(None);
+        }
         for (i, segment) in chain.iter().enumerate() {
             let is_start = segment.id.ordinal == from.ordinal;
             let begin = if is_start { from.offset as usize } else { SEGMENT_HEADER };
-            let next = chain.get(i + 1);
+            let next = chain.get(i + 1).filter(|n| follows(segment, n));
             let limit = next.map_or(segment.len(), |n| n.id.previous_end as usize);
             let stop = self.segment(segment, begin, limit, &mut count)?;
             if next.is_some() && stop == limit {
@@ -338,37 +350,14 @@ impl Replay<'_> {
                 continue;
             }
             self.check_end(segment, stop, &chain[i + 1..])?;
-            let beyond = chain[i + 1..].iter().map(|s| (*s).clone()).collect();
+            self.cut(&chain[i + 1..]);
             let cut_bytes = self.cut_bytes(segment, stop, &chain[i + 1..]);
             let replayed = chain[..=i].iter().map(|s| (*s).clone()).collect();
-            end = Some(LogEnd { last: (*segment).clone(), end: stop, replayed, beyond, cut_bytes });
+            end = Some(LogEnd { last: (*segment).clone(), end: stop, replayed, cut_bytes });
             break;
         }
         self.replayed.fetch_add(count, Ordering::Relaxed);
         Ok(end)
-    }
-
-    /// Refuses a log with a segment missing in the middle.
-    fn check_chain(&self, log: usize, from: Position, chain: &[&Arc<Segment>]) -> Result<()> {
-        // The segment of the position itself may have been compacted away since it was sealed.
-        let mut expected = match chain.first() {
-            Some(first) if first.id.ordinal == from.ordinal + 1 && from.ordinal > 0 => {
-                from.ordinal + 1
-            }
-            _ => from.ordinal,
-        };
-        for segment in chain {
-            if segment.id.ordinal != expected {
-                return Err(Error::corruption(format!(
-                    "segment {expected} of log {log} is missing in {}: {} is segment {}",
-                    self.context.home.dir.display(),
-                    segment.path.display(),
-                    segment.id.ordinal
-                )));
-            }
-            expected += 1;
-        }
-        Ok(())
     }
 
     /// Replays the records of a segment from `at` on, up to `limit` at most; returns where it
@@ -474,20 +463,51 @@ impl Replay<'_> {
         let listed = |s: &&super::meta::SegmentInfo| s.generation == id.generation;
         let checkpointed =
             self.context.checkpoint.segments.iter().find(listed).map_or(0, |s| s.end as usize);
-        let mut known = segment.synced().max(checkpointed);
-        if let Some(next) = later.first() {
-            if later.iter().any(|s| s.synced() > SEGMENT_HEADER) {
-                known = known.max(next.id.previous_end as usize);
-            }
-        }
-        let follows = self.context.same_boot
-            && !self.context.clean
-            && (later.iter().any(|s| has_record(s, SEGMENT_HEADER))
-                || has_record_beyond(segment, stop));
-        if stop < known || follows {
+        let known = segment.synced().max(checkpointed);
+        let same_boot = self.context.same_boot && !self.context.clean;
+        if stop < known || same_boot && has_record_beyond(segment, stop) {
             return Err(segment.damaged(stop));
         }
-        Ok(())
+        match later.first() {
+            Some(next) if follows(segment, next) => {
+                if later.iter().any(|s| self.is_needed(s)) {
+                    return Err(segment.damaged(stop));
+                }
+                Ok(())
+            }
+            _ => self.check_cut(id.log as usize, id.ordinal + 1, later),
+        }
+    }
+
+    /// Whether a segment shows that those before it in its log were there, whole: it was synced,
+    /// which is done in order, or has records, within one boot.
+    fn is_needed(&self, segment: &Segment) -> bool {
+        let same_boot = self.context.same_boot && !self.context.clean;
+        segment.synced() > SEGMENT_HEADER || same_boot && has_record(segment, SEGMENT_HEADER)
+    }
+
+    /// Refuses to cut segments off of which one is needed; segment `ordinal` should be there.
+    fn check_cut(&self, log: usize, ordinal: u64, later: &[&Arc<Segment>]) -> Result<()> {
+        match later.iter().find(|s| self.is_needed(s)) {
+            Some(needed) => Err(self.missing(log, ordinal, needed)),
+            None => Ok(()),
+        }
+    }
+
+    fn cut(&self, segments: &[&Arc<Segment>]) {
+        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        cut.extend(segments.iter().map(|s| (*s).clone()));
+    }
+
+    /// The error for a segment that a later one says was there.
+    #[cold]
+    fn missing(&self, log: usize, ordinal: u64, later: &Segment) -> Error {
+        Error::corruption(format!(
+            "segment {ordinal} of log {log} is missing in {}: {} is segment {} of that log",
+            self.context.home.dir.display(),
+            later.path.display(),
+            later.id.ordinal
+        ))
     }
 
     /// Bytes that a cut takes away, as far as they look like records; 0 for a clean end.
@@ -519,6 +539,13 @@ impl Replay<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether `next` was made as the successor of `segment`. One that was made as the successor of
+/// another segment, which a recovery has cut off since, is a leftover of that.
+fn follows(segment: &Segment, next: &Segment) -> bool {
+    let (id, next) = (&segment.id, &next.id);
+    next.ordinal == id.ordinal + 1 && next.previous == id.generation
 }
 
 /// Whether a whole record lies at `at` that is not part of a batch.

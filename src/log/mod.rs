@@ -20,7 +20,7 @@ pub(crate) mod slots;
 pub(crate) mod source;
 
 use crate::error::Result;
-use crate::index::entry::Location;
+use crate::index::entry::{Location, OFFSET_END};
 use crate::sys::map::HUGE_PAGE;
 use record::{record_len, Kind};
 use segment::{Segment, SEGMENT_HEADER, SEGMENT_MAX, SEGMENT_MIN};
@@ -42,6 +42,8 @@ pub(crate) struct Log {
     /// What comes after the active one: ordinal, and where the last segment ended.
     next_ordinal: u64,
     last_end: u64,
+    /// Generation of the newest segment; 0 if it is gone.
+    last_generation: u64,
     /// A segment that the preparation thread made ready.
     prepared: Option<Segment>,
     /// Whether that thread was told and has not answered.
@@ -88,6 +90,7 @@ impl Log {
             active: None,
             next_ordinal: 1,
             last_end: 0,
+            last_generation: 0,
             prepared: None,
             asked: false,
             live_bytes: 0,
@@ -100,6 +103,7 @@ impl Log {
     /// segment itself.
     pub(crate) fn resume(&mut self, last: &Arc<Segment>, end: usize, continues: bool) {
         self.next_ordinal = last.id.ordinal + 1;
+        self.last_generation = last.id.generation;
         self.last_end = end as u64;
         if continues {
             let mut active = Active::new(last.clone(), end, self.prepares);
@@ -118,6 +122,7 @@ impl Log {
     pub(crate) fn resume_after(&mut self, position: Position) {
         self.next_ordinal = position.ordinal + 1;
         self.last_end = position.offset;
+        self.last_generation = 0;
     }
 
     /// Room for a record of `len` bytes at the tail, not yet part of the log.
@@ -128,7 +133,9 @@ impl Log {
         source: &'a SegmentSource,
     ) -> Result<Room<'a>> {
         match &self.active {
-            Some(active) if active.tail + len <= active.segment.len() => {}
+            // An oversized segment may have room behind its one record, but out of an entry's reach.
+            Some(active)
+                if active.tail + len <= active.segment.len() && active.tail < OFFSET_END => {}
             _ => self.roll(len, source)?,
         }
         let Some(active) = &mut self.active else { unreachable!("roll made an active segment") };
@@ -155,6 +162,9 @@ impl Log {
         if let Some(active) = &mut self.active {
             assert_eq!(active.tail, at.offset as usize + len, "not the last record");
             active.tail = at.offset as usize;
+            // Whole as it is, the record would come back at the next open.
+            // SAFETY: the bytes lie above the tail now, and the shard's lock is held.
+            unsafe { std::ptr::write_bytes(active.segment.base().add(active.tail), 0, 8) };
         }
     }
 
@@ -172,10 +182,11 @@ impl Log {
                 source.create(self.capacity_for(need))?
             }
         };
-        let place = (self.number, self.next_ordinal, self.position().offset);
-        let segment = source.activate(segment, place)?;
+        let previous = (self.last_generation, self.position().offset);
+        let segment = source.activate(segment, (self.number, self.next_ordinal), previous)?;
         self.seal();
         self.next_ordinal += 1;
+        self.last_generation = segment.id.generation;
         self.active = Some(Active::new(segment, SEGMENT_HEADER, self.prepares));
         Ok(())
     }
@@ -231,14 +242,25 @@ impl Log {
     }
 
     /// All that no sync has covered, each segment with the end up to which it is to be synced.
-    /// The caller syncs it, or makes the database read-only.
-    pub(crate) fn take_unsynced(&mut self, into: &mut Vec<(Arc<Segment>, usize)>) {
-        into.append(&mut self.unsynced);
-        if let Some(active) = &mut self.active {
+    pub(crate) fn unsynced(&self, into: &mut Vec<(Arc<Segment>, usize)>) {
+        into.extend(self.unsynced.iter().cloned());
+        if let Some(active) = &self.active {
             if active.tail > active.synced {
-                active.synced = active.tail;
                 into.push((active.segment.clone(), active.tail));
             }
+        }
+    }
+
+    /// Notes that all of [`Log::unsynced`] has been synced. Until then, whoever else asks gets the
+    /// same answer: nobody counts on a sync that may yet fail.
+    pub(crate) fn confirm(&mut self, synced: &[(Arc<Segment>, usize)]) {
+        for (segment, end) in synced.iter().filter(|(s, _)| s.id.log == self.number) {
+            self.unsynced.retain(|(s, e)| !(Arc::ptr_eq(s, segment) && e <= end));
+            if let Some(active) = self.active.as_mut().filter(|a| Arc::ptr_eq(&a.segment, segment))
+            {
+                active.synced = active.synced.max(*end);
+            }
+            segment.set_synced(*end);
         }
     }
 

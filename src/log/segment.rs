@@ -12,7 +12,7 @@
 //!  40  generation       u64   unique in the life of the database
 //!  48  capacity         u64   bytes of the file
 //!  56  previous end     u64   where the records of the segment before it in its log ended
-//!  64  class            u8    0 hot, 1 cold (reserved); zeros up to 112
+//!  64  previous segment u64   its generation, or 0; zeros up to 112
 //! 112  crc32            u32   of bytes 0 to 112; then 4 zero bytes
 //! 120  synced           u64   low half: synced end / 8, high half: its complement; 0: none
 //! ```
@@ -58,6 +58,7 @@ pub(crate) struct Identity {
     pub(crate) generation: u64,
     pub(crate) capacity: u64,
     pub(crate) previous_end: u64,
+    pub(crate) previous: u64,
 }
 
 impl Identity {
@@ -86,6 +87,7 @@ impl Identity {
         bytes[40..48].copy_from_slice(&self.generation.to_le_bytes());
         bytes[48..56].copy_from_slice(&self.capacity.to_le_bytes());
         bytes[56..64].copy_from_slice(&self.previous_end.to_le_bytes());
+        bytes[64..72].copy_from_slice(&self.previous.to_le_bytes());
         let crc = crc32fast::hash(&bytes[..CRC_AT]);
         bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -123,6 +125,7 @@ impl Identity {
             generation: u64_at(40),
             capacity: u64_at(48),
             previous_end: u64_at(56),
+            previous: u64_at(64),
         };
         if identity.slot as usize >= SEGMENT_SLOTS || u32_at(12) as usize != SEGMENT_HEADER {
             return Err(Error::corruption(format!(
@@ -161,6 +164,7 @@ pub(crate) struct Segment {
     /// `None` in memory, and once the segment is sealed and on the device: a large database has
     /// more segments than a process may have open files.
     file: Mutex<Option<Box<dyn File>>>,
+    sync_failed: AtomicBool,
     /// Where the file is, for messages; empty in memory.
     pub(crate) path: PathBuf,
 }
@@ -187,6 +191,7 @@ impl Segment {
             populated: 0,
             map,
             file: Mutex::new(file),
+            sync_failed: AtomicBool::new(false),
             path,
         }
     }
@@ -269,13 +274,25 @@ impl Segment {
 
     /// Syncs the file's contents.
     pub(crate) fn sync(&self) -> std::io::Result<()> {
-        self.file().as_ref().map_or(Ok(()), |f| f.sync_data())
+        // One sync at a time: the kernel reports a failure once, and whoever did not get the
+        // report must not take the next success for its own.
+        let mut file = self.file();
+        if self.sync_failed.load(Ordering::Relaxed) {
+            return Err(std::io::Error::from_raw_os_error(libc::EIO));
+        }
+        let result = file.as_mut().map_or(Ok(()), |f| f.sync_data());
+        if result.is_err() {
+            self.sync_failed.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
-    /// Gives the file's unused end back to the file system.
+    /// Gives the file's unused end back to the file system, unless the file is being synced: the
+    /// caller holds a shard's lock and does not wait for the device.
     pub(crate) fn trim(&self, end: usize) -> std::io::Result<()> {
         let len = end.next_multiple_of(4096).min(self.len());
-        self.file().as_ref().map_or(Ok(()), |f| f.set_len(len as u64))
+        let Ok(file) = self.file.try_lock() else { return Ok(()) };
+        file.as_ref().map_or(Ok(()), |f| f.set_len(len as u64))
     }
 
     fn file(&self) -> MutexGuard<'_, Option<Box<dyn File>>> {
@@ -459,6 +476,7 @@ mod tests {
             generation: 5,
             capacity: 6,
             previous_end: 7,
+            previous: 8,
         };
         let bytes = id.encode();
         assert_eq!(Identity::decode(&bytes), Ok(id));
@@ -479,6 +497,7 @@ mod tests {
             generation,
             capacity: 0,
             previous_end: 0,
+            previous: 0,
         };
         assert_ne!(id(1).seed(), id(2).seed());
         assert_ne!(id(1).seed(), id(1 << 32 | 1).seed());

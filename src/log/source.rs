@@ -30,6 +30,8 @@ pub(crate) struct SegmentSource {
     pub(crate) slots: Arc<SlotTable>,
     /// Whether a name in the directory is newer than the last sync of it.
     dir_dirty: AtomicBool,
+    /// Held over a sync of the directory, so that nobody goes on before it is done.
+    dir_sync: Mutex<()>,
     /// Tells the preparation thread which log wants something.
     asks: Mutex<Option<Sender<u32>>>,
 }
@@ -55,6 +57,7 @@ impl SegmentSource {
             generation: AtomicU64::new(opens << 32),
             slots,
             dir_dirty: AtomicBool::new(false),
+            dir_sync: Mutex::new(()),
             asks: Mutex::new(None),
         }
     }
@@ -93,6 +96,7 @@ impl SegmentSource {
             generation,
             capacity: capacity as u64,
             previous_end: 0,
+            previous: 0,
         };
         let Some(dir) = &self.dir else {
             let map = Mapping::anonymous(capacity)
@@ -124,15 +128,16 @@ impl SegmentSource {
         Ok(segment)
     }
 
-    /// Writes the header, as number `ordinal` of log `log` whose segment before it ended at
-    /// `previous_end`, and puts the segment into the table.
+    /// Writes the header, as number `ordinal` of log `log`, behind the segment of generation
+    /// `previous` whose records ended at `previous_end`, and puts the segment into the table.
     pub(crate) fn activate(
         &self,
         mut segment: Segment,
-        (log, ordinal, previous_end): (u32, u64, u64),
+        (log, ordinal): (u32, u64),
+        (previous, previous_end): (u64, u64),
     ) -> Result<Arc<Segment>> {
         let slot = self.slots.reserve()?;
-        segment.id = Identity { log, slot, ordinal, previous_end, ..segment.id };
+        segment.id = Identity { log, slot, ordinal, previous_end, previous, ..segment.id };
         segment.write_header();
         let segment = Arc::new(segment);
         self.slots.fill(segment.clone());
@@ -152,6 +157,7 @@ impl SegmentSource {
     /// Makes new names durable, if there are any.
     pub(crate) fn sync_dir(&self) -> Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
+        let _syncing = self.dir_sync.lock().unwrap_or_else(|e| e.into_inner());
         if self.dir_dirty.swap(false, Ordering::AcqRel) {
             self.io
                 .sync_dir(dir)

@@ -59,12 +59,22 @@ impl Io for UnixIo {
         let how = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH } | libc::LOCK_NB;
         // SAFETY: a system call on a descriptor that `file` keeps open.
         if unsafe { libc::flock(file.as_raw_fd(), how) } == 0 {
-            return Ok(Some(Box::new(file)));
+            return Ok(Some(Box::new(Flock(file))));
         }
         match Error::last_os_error() {
             e if e.kind() == ErrorKind::WouldBlock => Ok(None),
             e => Err(e),
         }
+    }
+}
+
+/// A held lock. Given up by a call and not by closing: a child of `fork` may have the descriptor.
+struct Flock(fs::File);
+
+impl Drop for Flock {
+    fn drop(&mut self) {
+        // SAFETY: a system call on a descriptor that is open.
+        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
     }
 }
 
