@@ -162,7 +162,8 @@ impl Engine {
             segment.set_synced(*end);
             Ok(())
         };
-        let threads = SYNC_THREADS.min(segments.len());
+        let serial = self.source.io().is_serial();
+        let threads = if serial { 1 } else { SYNC_THREADS.min(segments.len()) };
         if threads <= 1 {
             segments.iter().try_for_each(sync)?;
         } else {

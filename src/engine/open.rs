@@ -43,8 +43,8 @@ impl Engine {
                 "a database in memory cannot be opened with read_only=true",
             ));
         }
-        let manifest = new_manifest(options)?;
         let io: Arc<dyn Io> = Arc::new(sys::unix::UnixIo);
+        let manifest = new_manifest(options, &*io)?;
         let mut engine = assemble(options, &manifest, None, io, 1);
         engine.opened.micros = begin.elapsed().as_micros() as u64;
         Ok(engine)
@@ -70,7 +70,7 @@ impl Engine {
         }
         let state = read_state(&home)?;
         let checkpoint = read_checkpoint(&home, manifest.shards)?;
-        let boot = sys::boot_id();
+        let boot = io.boot_id();
         let context = recovery::Context {
             home: &home,
             database: manifest.database,
@@ -188,11 +188,11 @@ fn assemble(
     }
 }
 
-fn new_manifest(options: &Options) -> Result<Manifest> {
+fn new_manifest(options: &Options, io: &dyn Io) -> Result<Manifest> {
     let (mut database, mut secret) = ([0; 8], [0; SECRET_LEN]);
-    sys::random(&mut database)
-        .and_then(|()| sys::random(&mut secret))
-        .map_err(|e| Error::os("read /dev/urandom", &e))?;
+    io.random(&mut database)
+        .and_then(|()| io.random(&mut secret))
+        .map_err(|e| Error::os("read random bytes", &e))?;
     let shards = options.shards_or_default();
     Ok(Manifest {
         shards,
@@ -307,7 +307,7 @@ fn read_checkpoint(home: &Home, shards: usize) -> Result<Checkpoint> {
 fn create(home: &Home, options: &Options) -> Result<Manifest> {
     let os =
         |e: std::io::Error| Error::os(format!("create a database in {}", home.dir.display()), &e);
-    let manifest = new_manifest(options)?;
+    let manifest = new_manifest(options, &*home.io)?;
     let checkpoint =
         Checkpoint { logs: vec![Default::default(); 2 * manifest.shards], ..Checkpoint::default() };
     replace_file(&*home.io, &home.dir, CHECKPOINT, &checkpoint.encode()).map_err(os)?;

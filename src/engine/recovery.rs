@@ -192,7 +192,8 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
     };
     let next = AtomicUsize::new(0);
     let ends: Vec<Mutex<Option<LogEnd>>> = found.logs.iter().map(|_| Mutex::default()).collect();
-    image::run(image::workers(found.logs.len()), || loop {
+    let workers = image::workers(&*context.home.io, found.logs.len());
+    image::run(workers, || loop {
         let log = next.fetch_add(1, Ordering::Relaxed);
         let Some(segments) = found.logs.get(log) else { return Ok(()) };
         let end = replay.log(log, segments)?;

@@ -59,6 +59,11 @@ impl SegmentSource {
         }
     }
 
+    /// The file system that the files are in.
+    pub(crate) fn io(&self) -> &dyn Io {
+        &*self.io
+    }
+
     /// Connects the preparation thread, or disconnects it.
     pub(crate) fn connect(&self, asks: Option<Sender<u32>>) {
         *self.asks.lock().unwrap_or_else(|e| e.into_inner()) = asks;
