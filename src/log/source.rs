@@ -54,7 +54,8 @@ impl SegmentSource {
             database,
             generation: AtomicU64::new(opens << 32),
             slots,
-            dir_dirty: AtomicBool::new(false),
+            // A process that died may have left names to be synced.
+            dir_dirty: AtomicBool::new(true),
             asks: Mutex::new(None),
         }
     }
