@@ -241,6 +241,11 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
     }
     count_live_bytes(engine);
     if context.writable {
+        if torn {
+            // What was read may not be on the device: without the name of this checkpoint the one
+            // before would hold again, which needs other files.
+            sync_dir(context.home)?;
+        }
         remove(context.home, &leftovers)?;
     }
     Ok(opened)
@@ -248,14 +253,18 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
 
 /// Removes files for good. Their slots and ordinals are given to other segments from now on, so none
 /// of them may be there after a power loss.
-fn remove(Home { dir, io }: &Home, paths: &[PathBuf]) -> Result<()> {
+fn remove(home: &Home, paths: &[PathBuf]) -> Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
     for path in paths {
-        io.remove(path).map_err(|e| Error::os(format!("remove {}", path.display()), &e))?;
+        home.io.remove(path).map_err(|e| Error::os(format!("remove {}", path.display()), &e))?;
     }
-    if !paths.is_empty() {
-        io.sync_dir(dir).map_err(|e| Error::os(format!("sync directory {}", dir.display()), &e))?;
-    }
-    Ok(())
+    sync_dir(home)
+}
+
+fn sync_dir(Home { dir, io }: &Home) -> Result<()> {
+    io.sync_dir(dir).map_err(|e| Error::os(format!("sync directory {}", dir.display()), &e))
 }
 
 /// Sets each shard's count of live bytes from the counts of its segments.
