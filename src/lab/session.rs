@@ -101,6 +101,7 @@ impl Session {
                 assert!(engine.is_durable(token)?, "the pass of a token makes it durable");
             }
             Step::Checkpoint => engine.checkpoint()?,
+            Step::Compact => engine.compact_all()?,
             Step::Prepare(n) => engine.prepare(n % self.setup.shards),
             Step::Reopen => {
                 self.engine = None;
@@ -114,7 +115,7 @@ impl Session {
             let end = log_ends(self.engine())[*log];
             self.oracle.acknowledge(*log, end, changes.clone());
         }
-        let is_synced = matches!(step, Step::Sync | Step::Token | Step::Checkpoint);
+        let is_synced = matches!(step, Step::Sync | Step::Token | Step::Checkpoint | Step::Compact);
         if is_synced || self.setup.durability == Durability::Sync {
             self.oracle.synced();
         }

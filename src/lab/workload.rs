@@ -24,6 +24,8 @@ pub(crate) enum Step {
     /// A sync through a token.
     Token,
     Checkpoint,
+    /// All of compaction that can be done now.
+    Compact,
     /// What the preparation thread does.
     Prepare(usize),
     /// A proper close, and an open.
@@ -62,7 +64,8 @@ impl Workload {
             }
             32..=33 => Step::Sync,
             34 => Step::Token,
-            35..=36 => Step::Checkpoint,
+            35 => Step::Checkpoint,
+            36 => Step::Compact,
             37..=38 => Step::Prepare(self.random.below(8) as usize),
             _ => Step::Reopen,
         }
