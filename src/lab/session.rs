@@ -50,8 +50,8 @@ impl Session {
         self.engine.as_ref().expect("the database is open")
     }
 
-    /// What a step will write, if it writes: nothing for a delete of a key that is not there or a
-    /// delete in a batch of such a key, which leave no record.
+    /// What a step will write, if it writes: a delete of a key that is not there leaves no record,
+    /// unless it is part of a batch.
     pub(crate) fn plan(&self, step: &Step) -> Option<UnderWay> {
         let changes = match step {
             Step::One(key, value) | Step::Swap(key, value) => vec![(key.clone(), value.clone())],
@@ -69,7 +69,9 @@ impl Session {
             last.retain(|(k, _)| *k != key);
             last.push((key, value));
         }
-        last.retain(|(key, value)| value.is_some() || self.oracle.live.contains_key(key));
+        if !matches!(step, Step::Batch(_)) {
+            last.retain(|(key, value)| value.is_some() || self.oracle.live.contains_key(key));
+        }
         (!last.is_empty()).then_some(UnderWay { log, changes: last })
     }
 
