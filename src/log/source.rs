@@ -30,6 +30,8 @@ pub(crate) struct SegmentSource {
     pub(crate) slots: Arc<SlotTable>,
     /// Whether a name in the directory is newer than the last sync of it.
     dir_dirty: AtomicBool,
+    /// Held while the directory is synced: who finds it clean may count on that.
+    dir_sync: Mutex<()>,
     /// Tells the preparation thread which log wants something.
     asks: Mutex<Option<Sender<u32>>>,
 }
@@ -56,6 +58,7 @@ impl SegmentSource {
             slots,
             // A process that died may have left names to be synced.
             dir_dirty: AtomicBool::new(true),
+            dir_sync: Mutex::new(()),
             asks: Mutex::new(None),
         }
     }
@@ -158,6 +161,7 @@ impl SegmentSource {
     /// Makes new names durable, if there are any.
     pub(crate) fn sync_dir(&self) -> Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
+        let _syncing = self.dir_sync.lock().unwrap_or_else(|e| e.into_inner());
         if self.dir_dirty.swap(false, Ordering::AcqRel) {
             self.io
                 .sync_dir(dir)
