@@ -13,7 +13,7 @@
 //! A crash before 3 leaves records that nobody acknowledged; recovery may find some. A failed
 //! sync halts the database: the group is told so, and its entries are never published.
 
-use super::durability::sync_failed;
+use super::durability::{final_failure, sync_failed};
 use super::write::{Change, Locked, Prepared, Write};
 use super::Engine;
 use crate::error::{Error, Result};
@@ -185,12 +185,14 @@ impl Engine {
 
     /// Syncs all that is unsynced in one log.
     fn sync_log(&self, home: usize, locked: &mut Locked) -> Result<()> {
+        // After a sync that failed there would be nothing left to sync, and success to report.
+        self.check_writable()?;
         let mut segments = Vec::new();
         locked.state(home).log.take_unsynced(&mut segments);
         let synced = segments
             .iter()
             .try_for_each(|(s, _)| s.sync().map_err(|e| sync_failed(s, &e)))
-            .and_then(|()| self.source.sync_dir());
+            .and_then(|()| self.source.sync_dir().map_err(final_failure));
         match synced {
             Ok(()) => {
                 segments.iter().for_each(|(segment, end)| segment.set_synced(*end));
@@ -296,7 +298,8 @@ impl<'a> Group<'_, 'a> {
     ) -> Result<bool> {
         self.engine.sync_log(self.home, locked)?;
         for change in self.changes.drain(..) {
-            self.engine.publish(locked.state(self.engine.shard_number(change.hash)), change)?;
+            let state = locked.state(self.engine.shard_number(change.hash));
+            self.engine.publish(state, change).inspect_err(|e| self.engine.halt(e.clone()))?;
         }
         let changes = self.engine.append_batch(batch, self.home, locked)?;
         self.changes.extend(changes);

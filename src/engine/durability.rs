@@ -156,11 +156,9 @@ impl Engine {
             state.log.take_unsynced(&mut segments);
             state.cold.take_unsynced(&mut segments);
         }
-        self.source.sync_dir()?;
-        let sync = |(segment, end): &(Arc<Segment>, usize)| {
-            segment.sync().map_err(|e| sync_failed(segment, &e))?;
-            segment.set_synced(*end);
-            Ok(())
+        self.source.sync_dir().map_err(final_failure)?;
+        let sync = |(segment, _): &(Arc<Segment>, usize)| {
+            segment.sync().map_err(|e| sync_failed(segment, &e))
         };
         let serial = self.source.io().is_serial();
         let threads = if serial { 1 } else { SYNC_THREADS.min(segments.len()) };
@@ -181,6 +179,8 @@ impl Engine {
                 })
             })?;
         }
+        // Only now: a segment that is marked says that those before it in its log are whole too.
+        segments.iter().for_each(|(segment, end)| segment.set_synced(*end));
         self.passes.count_syncs(segments.len() as u64);
         Ok(())
     }
@@ -219,9 +219,13 @@ impl Engine {
     }
 }
 
-/// What a failed sync means, for everybody from now on.
+/// The error of a failed sync of a segment.
 pub(crate) fn sync_failed(segment: &Segment, e: &std::io::Error) -> Error {
-    let error = Error::os(format!("sync {}", segment.path.display()), e);
+    final_failure(Error::os(format!("sync {}", segment.path.display()), e))
+}
+
+/// What a failed sync means, for everybody from now on.
+pub(crate) fn final_failure(error: Error) -> Error {
     Error::new(
         ErrorKind::ReadOnly,
         format!(
