@@ -27,6 +27,9 @@ pub mod ffi;
 mod hash;
 mod index;
 mod iter;
+#[cfg(feature = "lab")]
+#[doc(hidden)]
+pub mod lab;
 mod limits;
 mod log;
 mod options;

@@ -22,8 +22,8 @@ use std::sync::{Mutex, PoisonError};
 /// The state of checkpoints.
 #[derive(Default)]
 pub(crate) struct Checkpoints {
-    /// The number of the last one; held while one is made.
-    last: Mutex<u64>,
+    /// Held while one is made.
+    numbers: Mutex<Numbers>,
     /// Checkpoints begun since open, and the number of the last begun that was published.
     begun: AtomicU64,
     begun_published: AtomicU64,
@@ -32,10 +32,19 @@ pub(crate) struct Checkpoints {
     log_bytes: AtomicU64,
 }
 
+/// Numbers of checkpoints. A number is used once, even if its checkpoint fails: how far that came
+/// is not always known, and the image of one that holds must not be written anew.
+#[derive(Default)]
+struct Numbers {
+    used: u64,
+    published: u64,
+}
+
 impl Checkpoints {
     /// Goes on after checkpoint `number`.
     pub(crate) fn new(number: u64) -> Self {
-        Checkpoints { last: Mutex::new(number), ..Self::default() }
+        let numbers = Mutex::new(Numbers { used: number, published: number });
+        Checkpoints { numbers, ..Self::default() }
     }
 
     /// Checkpoints published since open.
@@ -69,8 +78,9 @@ impl Engine {
     pub(crate) fn checkpoint(&self) -> Result<()> {
         let Some(home) = &self.home else { return Ok(()) };
         self.check_writable()?;
-        let mut last = self.checkpoints.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = *last + 1;
+        let mut numbers = self.checkpoints.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.used += 1;
+        let number = numbers.used;
         let begun = self.checkpoints.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let mut checkpoint = self.take_positions(number);
         let log_bytes = checkpoint.segments.iter().map(|s| s.end).sum();
@@ -86,7 +96,7 @@ impl Engine {
         replace_file(&*home.io, &home.dir, CHECKPOINT, &checkpoint.encode()).map_err(|e| {
             Error::os(format!("publish {}", home.dir.join(CHECKPOINT).display()), &e)
         })?;
-        let old = std::mem::replace(&mut *last, number);
+        let old = std::mem::replace(&mut numbers.published, number);
         let old = home.dir.join(image_name(old));
         if home.io.exists(&old).unwrap_or(false) {
             let _ = home.io.remove(&old);

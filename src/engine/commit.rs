@@ -49,7 +49,7 @@ pub(crate) struct Commits {
     queue: Mutex<Queue>,
     /// The shard whose log takes the groups. It moves on when its segment is full, so that the
     /// logs fill alike, and stays until then, so that one file is synced again and again.
-    home: AtomicUsize,
+    pub(crate) home: AtomicUsize,
 }
 
 #[derive(Default)]

@@ -313,6 +313,11 @@ impl Engine {
     /// Moves all that lives in a segment away. False: it was stopped, or the segment is damaged.
     fn empty(&self, victim: &Arc<Segment>) -> Result<bool> {
         let Some(end) = victim.end() else { return Ok(false) };
+        if self.home.is_some() && victim.synced() < end {
+            // Else a copy could outlive a power loss that takes the original and what came before
+            // it in its log: a hole.
+            self.run_pass(self.token())?;
+        }
         let oldest_other = oldest_other(&self.slots.all(), victim);
         let (mut at, mut moved) = (SEGMENT_HEADER, 0u64);
         while at < end {

@@ -160,7 +160,8 @@ impl Engine {
         let sync = |(segment, _): &(Arc<Segment>, usize)| {
             segment.sync().map_err(|e| sync_failed(segment, &e))
         };
-        let threads = SYNC_THREADS.min(segments.len());
+        let serial = self.source.io().is_serial();
+        let threads = if serial { 1 } else { SYNC_THREADS.min(segments.len()) };
         if threads <= 1 {
             segments.iter().try_for_each(sync)?;
         } else {
@@ -178,6 +179,8 @@ impl Engine {
                 })
             })?;
         }
+        // Only now: a segment that is marked says that those before it in its log are whole too.
+        segments.iter().for_each(|(segment, end)| segment.set_synced(*end));
         self.passes.count_syncs(segments.len() as u64);
         // Only now, and all of them: the mark of a segment says that those before it are there too.
         for shard in &self.shards {

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::index::entry::Location;
 use crate::index::rows::GROUPS;
 use crate::sys;
-use crate::sys::io::File;
+use crate::sys::io::{File, Io};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"WIMG");
@@ -26,7 +26,10 @@ const BLOCK_HEADER: usize = 32;
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Threads for work that is spread over shards.
-pub(crate) fn workers(parts: usize) -> usize {
+pub(crate) fn workers(io: &dyn Io, parts: usize) -> usize {
+    if io.is_serial() {
+        return 1;
+    }
     sys::cores().min(8).min(parts).max(1)
 }
 
@@ -59,7 +62,7 @@ pub(crate) fn write(engine: &Engine, file: &dyn File) -> Result<u64> {
             }
         }
     };
-    run(workers(engine.shards.len()), work)?;
+    run(workers(engine.source.io(), engine.shards.len()), work)?;
     Ok(blocks.into_inner())
 }
 
@@ -141,7 +144,7 @@ pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool
         }
         Ok(())
     };
-    run(workers(headers.len()), work)?;
+    run(workers(engine.source.io(), headers.len()), work)?;
     Ok(good.into_inner() == headers.len())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Steps of open: take the directory's lock (waiting with backoff); read MANIFEST, STATE and
 //! CHECKPOINT, or create them; recover; mark STATE as not clean, synced; start the upkeep threads.
-//! A new database exists once its MANIFEST does, which is written last.
+//! A new database exists once its MANIFEST does, which is written last. STATE comes after the names
+//! of MANIFEST and of the directory are on the device, so it is never there without them.
 //!
 //! Steps of close: stop the threads, checkpoint (which syncs), mark STATE as clean, synced, and give
 //! the lock back. A crash anywhere in between leaves a directory that is recovered as after any
@@ -43,8 +44,8 @@ impl Engine {
                 "a database in memory cannot be opened with read_only=true",
             ));
         }
-        let manifest = new_manifest(options)?;
         let io: Arc<dyn Io> = Arc::new(sys::unix::UnixIo);
+        let manifest = new_manifest(options, &*io)?;
         let mut engine = assemble(options, &manifest, None, io, 1);
         engine.opened.micros = begin.elapsed().as_micros() as u64;
         Ok(engine)
@@ -69,8 +70,11 @@ impl Engine {
             )));
         }
         let state = read_state(&home)?;
+        if state.is_none() && !options.read_only {
+            sync_path(dir, &*io)?;
+        }
         let checkpoint = read_checkpoint(&home, manifest.shards)?;
-        let boot = sys::boot_id();
+        let boot = io.boot_id();
         let context = recovery::Context {
             home: &home,
             database: manifest.database,
@@ -188,11 +192,11 @@ fn assemble(
     }
 }
 
-fn new_manifest(options: &Options) -> Result<Manifest> {
+fn new_manifest(options: &Options, io: &dyn Io) -> Result<Manifest> {
     let (mut database, mut secret) = ([0; 8], [0; SECRET_LEN]);
-    sys::random(&mut database)
-        .and_then(|()| sys::random(&mut secret))
-        .map_err(|e| Error::os("read /dev/urandom", &e))?;
+    io.random(&mut database)
+        .and_then(|()| io.random(&mut secret))
+        .map_err(|e| Error::os("read random bytes", &e))?;
     let shards = options.shards_or_default();
     Ok(Manifest {
         shards,
@@ -240,6 +244,26 @@ fn check_path(dir: &Path, options: &Options, io: &dyn Io) -> Result<()> {
         return Err(Error::invalid(format!("{shown} holds no database")));
     }
     Ok(())
+}
+
+/// Makes the name of the directory durable, and of those that it is in: one of them may have been
+/// created just now, or by a process that died before it came to this. What is synced later would
+/// be lost with them.
+fn sync_path(dir: &Path, io: &dyn Io) -> Result<()> {
+    for path in dir.ancestors() {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        match io.sync_dir(path) {
+            Ok(()) => {}
+            // One that cannot be opened or synced at all is none that the engine made.
+            Err(e) if path != dir && !is_device_error(&e) => {}
+            Err(e) => return Err(Error::os(format!("sync {}", path.display()), &e)),
+        }
+    }
+    Ok(())
+}
+
+fn is_device_error(e: &std::io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EIO | libc::ENOSPC | libc::EDQUOT))
 }
 
 /// Takes the directory's lock, trying again until the time is up.
@@ -307,7 +331,7 @@ fn read_checkpoint(home: &Home, shards: usize) -> Result<Checkpoint> {
 fn create(home: &Home, options: &Options) -> Result<Manifest> {
     let os =
         |e: std::io::Error| Error::os(format!("create a database in {}", home.dir.display()), &e);
-    let manifest = new_manifest(options)?;
+    let manifest = new_manifest(options, &*home.io)?;
     let checkpoint =
         Checkpoint { logs: vec![Default::default(); 2 * manifest.shards], ..Checkpoint::default() };
     replace_file(&*home.io, &home.dir, CHECKPOINT, &checkpoint.encode()).map_err(os)?;

@@ -17,10 +17,10 @@
 //! it is where the crash struck, what follows was never promised, and it is cut.
 //!
 //! Nothing is written before all of that has succeeded, and all that is written then (removal of
-//! leftovers, trimming) changes nothing for a recovery that begins anew.
+//! leftovers, zeros behind a cut, trimming) changes nothing for a recovery that begins anew.
 
 use super::image;
-use super::meta::{image_name, Checkpoint};
+use super::meta::{image_name, Checkpoint, SegmentInfo};
 use super::open::Opened;
 use super::{Engine, Home};
 use crate::error::{Error, Result};
@@ -62,12 +62,13 @@ pub(crate) struct Segments {
     pub(crate) generation: u64,
 }
 
-/// Where a log was found to end.
+/// Where a log was found to end: in the last of the segments that were replayed.
+#[derive(Default)]
 struct LogEnd {
-    last: Arc<Segment>,
-    end: usize,
-    /// The segments that were replayed, the last among them.
-    replayed: Vec<Arc<Segment>>,
+    /// The segments that were replayed, and where their records end.
+    replayed: Vec<(Arc<Segment>, usize)>,
+    /// Segments behind a cut.
+    beyond: Vec<Arc<Segment>>,
     cut_bytes: u64,
 }
 
@@ -187,11 +188,11 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         whole: !has_image,
         replayed: AtomicU64::new(0),
         deletes: engine.shards.iter().map(|_| Mutex::default()).collect(),
-        cut: Mutex::default(),
     };
     let next = AtomicUsize::new(0);
-    let ends: Vec<Mutex<Option<LogEnd>>> = found.logs.iter().map(|_| Mutex::default()).collect();
-    image::run(image::workers(found.logs.len()), || loop {
+    let ends: Vec<Mutex<LogEnd>> = found.logs.iter().map(|_| Mutex::default()).collect();
+    let workers = image::workers(&*context.home.io, found.logs.len());
+    image::run(workers, || loop {
         let log = next.fetch_add(1, Ordering::Relaxed);
         let Some(segments) = found.logs.get(log) else { return Ok(()) };
         let end = replay.log(log, segments)?;
@@ -199,56 +200,71 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
     })?;
     replay.forget_deletes()?;
     opened.replayed = replay.replayed.into_inner();
-    let cut = replay.cut.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (shard, (_, seq)) in engine.shards.iter().zip(&context.checkpoint.logs) {
         let mut state = shard.lock();
         state.seq = state.seq.max(*seq);
     }
-    let torn = !context.clean || opened.replayed > 0 || !cut.is_empty();
+    let torn = !context.clean || opened.replayed > 0;
     let count = engine.shards.len();
     for (log, (position, _)) in context.checkpoint.logs.iter().enumerate() {
         let mut state = engine.shards[log % count].lock();
         state.log_mut(log < count).resume_after(*position);
     }
     let mut leftovers = found.leftovers;
-    for segment in cut {
-        engine.slots.clear(segment.id.slot);
-        leftovers.push(segment.path.clone());
-    }
     for (log, end) in ends.into_iter().enumerate() {
-        let Some(end) = end.into_inner().unwrap_or_else(PoisonError::into_inner) else { continue };
+        let end = end.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut state = engine.shards[log % count].lock();
         let log = state.log_mut(log < count);
+        for segment in &end.beyond {
+            leftovers.push(segment.path.clone());
+            // A checkpoint would list it, and the log's next segment gets its ordinal.
+            drop(engine.slots.clear(segment.id.slot));
+        }
         opened.cut_logs += u64::from(end.cut_bytes > 0);
         opened.cut_bytes += end.cut_bytes;
-        log.resume(&end.last, end.end, !torn && context.writable);
+        let Some((last, stop)) = end.replayed.last() else { continue };
+        log.resume(last, *stop, !torn && context.writable);
         if torn || !context.writable {
-            end.last.set_end(end.end);
+            last.set_end(*stop);
         }
         if torn && context.writable {
-            // Only space is at stake: what lies beyond the end is never read again.
-            let _ = end.last.trim(end.end);
-        }
-        if torn && context.writable {
+            // Before STATE names this boot: from then on records beyond the end mean damage.
+            // SAFETY: recovery is alone with the segment, and no entry leads beyond the end.
+            unsafe { last.cut(*stop) }
+                .map_err(|e| Error::os(format!("cut {} off", last.path.display()), &e))?;
             // What was replayed may be in the page cache alone: the next checkpoint must not
             // count on it before it is synced.
-            for segment in &end.replayed {
-                log.sync_later(segment, segment.end().unwrap_or(end.end));
+            for (segment, end) in &end.replayed {
+                log.sync_later(segment, *end);
             }
         }
     }
     count_live_bytes(engine);
     if context.writable {
-        for path in leftovers {
-            context
-                .home
-                .io
-                .remove(&path)
-                .map_err(|e| Error::os(format!("remove {}", path.display()), &e))?;
-            engine.source.set_dir_dirty();
+        if torn {
+            // What was read may not be on the device: without the name of this checkpoint the one
+            // before would hold again, which needs other files.
+            sync_dir(context.home)?;
         }
+        remove(context.home, &leftovers)?;
     }
     Ok(opened)
+}
+
+/// Removes files for good. Their slots and ordinals are given to other segments from now on, so none
+/// of them may be there after a power loss.
+fn remove(home: &Home, paths: &[PathBuf]) -> Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    for path in paths {
+        home.io.remove(path).map_err(|e| Error::os(format!("remove {}", path.display()), &e))?;
+    }
+    sync_dir(home)
+}
+
+fn sync_dir(Home { dir, io }: &Home) -> Result<()> {
+    io.sync_dir(dir).map_err(|e| Error::os(format!("sync directory {}", dir.display()), &e))
 }
 
 /// Sets each shard's count of live bytes from the counts of its segments.
@@ -300,15 +316,13 @@ struct Replay<'a> {
     /// Replay begins at the first record of every log.
     whole: bool,
     replayed: AtomicU64,
-    /// Segments behind a cut, which are to go.
-    cut: Mutex<Vec<Arc<Segment>>>,
     /// For each shard, the deletes that its index holds for now.
     deletes: Vec<Mutex<Vec<(KeyHash, Location)>>>,
 }
 
 impl Replay<'_> {
-    /// Replays one log; `None` if it is empty.
-    fn log(&self, log: usize, segments: &BTreeMap<u64, Arc<Segment>>) -> Result<Option<LogEnd>> {
+    /// Replays one log.
+    fn log(&self, log: usize, segments: &BTreeMap<u64, Arc<Segment>>) -> Result<LogEnd> {
         let start = self.context.checkpoint.logs[log].0;
         let mut count = 0;
         let listed = self.context.checkpoint.segments.iter().filter(|s| s.log as usize == log);
@@ -330,34 +344,59 @@ impl Replay<'_> {
             (ordinal, true) => Position { ordinal, offset: SEGMENT_HEADER as u64 },
             (_, false) => start,
         };
-        let chain: Vec<&Arc<Segment>> = segments.range(from.ordinal..).map(|(_, s)| s).collect();
-        let mut end = None;
-        // The segment of the position itself may have been compacted away since it was sealed.
-        let first = chain.first().map_or(from.ordinal, |s| s.id.ordinal);
-        if first != from.ordinal && (first != from.ordinal + 1 || start.ordinal == 0) {
-            self.check_cut(log, from.ordinal, &chain)?;
-            self.cut(&chain);
-            return Ok(None);
-        }
+        let all: Vec<&Arc<Segment>> = segments.range(from.ordinal..).map(|(_, s)| s).collect();
+        let chain = &all[..self.unbroken(log, from, &all)?];
+        let mut end = LogEnd::default();
         for (i, segment) in chain.iter().enumerate() {
             let is_start = segment.id.ordinal == from.ordinal;
             let begin = if is_start { from.offset as usize } else { SEGMENT_HEADER };
-            let next = chain.get(i + 1).filter(|n| follows(segment, n));
-            let limit = next.map_or(segment.len(), |n| n.id.previous_end as usize);
+            let limit = chain.get(i + 1).map_or(segment.len(), |n| n.id.previous_end as usize);
             let stop = self.segment(segment, begin, limit, &mut count)?;
-            if next.is_some() && stop == limit {
+            end.replayed.push(((*segment).clone(), stop));
+            if i + 1 < chain.len() && stop == limit {
                 segment.set_end(stop);
                 continue;
             }
-            self.check_end(segment, stop, &chain[i + 1..])?;
-            self.cut(&chain[i + 1..]);
-            let cut_bytes = self.cut_bytes(segment, stop, &chain[i + 1..]);
-            let replayed = chain[..=i].iter().map(|s| (*s).clone()).collect();
-            end = Some(LogEnd { last: (*segment).clone(), end: stop, replayed, cut_bytes });
+            self.check_end(segment, stop, &all[i + 1..])?;
+            end.cut_bytes = self.cut_bytes(segment, stop);
             break;
         }
+        end.beyond = all[end.replayed.len()..].iter().map(|s| (*s).clone()).collect();
+        end.cut_bytes += end.beyond.iter().map(|s| s.len() as u64).sum::<u64>();
         self.replayed.fetch_add(count, Ordering::Relaxed);
         Ok(end)
+    }
+
+    /// How many of a log's segments follow each other without a gap. A power loss may take a
+    /// segment that was never synced and leave a later one; any other gap is damage.
+    fn unbroken(&self, log: usize, from: Position, all: &[&Arc<Segment>]) -> Result<usize> {
+        let Context { home, checkpoint, same_boot, clean, .. } = self.context;
+        // The segment of the position itself may have been compacted away since it was sealed;
+        // then the checkpoint does not list it. One that it lists is there.
+        let listed = |ordinal| {
+            let is_it = |s: &SegmentInfo| s.log as usize == log && s.ordinal == ordinal;
+            checkpoint.segments.iter().any(is_it)
+        };
+        let gone = checkpoint.logs[log].0.ordinal > 0 && !listed(from.ordinal);
+        let first = from.ordinal + u64::from(gone);
+        // One that was made as the successor of another segment is a leftover of a cut.
+        let follows = |(i, s): &(usize, &&Arc<Segment>)| {
+            s.id.ordinal == first + *i as u64
+                && (*i == 0 || s.id.previous == all[*i - 1].id.generation)
+        };
+        let count = all.iter().enumerate().take_while(follows).count();
+        let Some(next) = all.get(count) else { return Ok(count) };
+        let was_synced = all[count..].iter().any(|s| s.synced() > SEGMENT_HEADER);
+        if was_synced || *same_boot || *clean {
+            return Err(Error::corruption(format!(
+                "segment {} of log {log} is missing in {}: {} is segment {}",
+                first + count as u64,
+                home.dir.display(),
+                next.path.display(),
+                next.id.ordinal
+            )));
+        }
+        Ok(count)
     }
 
     /// Replays the records of a segment from `at` on, up to `limit` at most; returns where it
@@ -460,67 +499,36 @@ impl Replay<'_> {
     /// Whether a log may end at `stop`.
     fn check_end(&self, segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
         let id = &segment.id;
-        let listed = |s: &&super::meta::SegmentInfo| s.generation == id.generation;
+        let listed = |s: &&SegmentInfo| s.generation == id.generation;
         let checkpointed =
             self.context.checkpoint.segments.iter().find(listed).map_or(0, |s| s.end as usize);
-        let known = segment.synced().max(checkpointed);
-        let same_boot = self.context.same_boot && !self.context.clean;
-        if stop < known || same_boot && has_record_beyond(segment, stop) {
+        let mut known = segment.synced().max(checkpointed);
+        if let Some(next) = later.first() {
+            if later.iter().any(|s| s.synced() > SEGMENT_HEADER) {
+                known = known.max(next.id.previous_end as usize);
+            }
+        }
+        let follows = self.context.same_boot
+            && !self.context.clean
+            && (later.iter().any(|s| has_record(s, SEGMENT_HEADER))
+                || has_record_beyond(segment, stop));
+        if stop < known || follows {
             return Err(segment.damaged(stop));
         }
-        match later.first() {
-            Some(next) if follows(segment, next) => {
-                if later.iter().any(|s| self.is_needed(s)) {
-                    return Err(segment.damaged(stop));
-                }
-                Ok(())
-            }
-            _ => self.check_cut(id.log as usize, id.ordinal + 1, later),
-        }
-    }
-
-    /// Whether a segment shows that those before it in its log were there, whole: it was synced,
-    /// which is done in order, or has records, within one boot.
-    fn is_needed(&self, segment: &Segment) -> bool {
-        let same_boot = self.context.same_boot && !self.context.clean;
-        segment.synced() > SEGMENT_HEADER || same_boot && has_record(segment, SEGMENT_HEADER)
-    }
-
-    /// Refuses to cut segments off of which one is needed; segment `ordinal` should be there.
-    fn check_cut(&self, log: usize, ordinal: u64, later: &[&Arc<Segment>]) -> Result<()> {
-        match later.iter().find(|s| self.is_needed(s)) {
-            Some(needed) => Err(self.missing(log, ordinal, needed)),
-            None => Ok(()),
-        }
-    }
-
-    fn cut(&self, segments: &[&Arc<Segment>]) {
-        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        cut.extend(segments.iter().map(|s| (*s).clone()));
-    }
-
-    /// The error for a segment that a later one says was there.
-    #[cold]
-    fn missing(&self, log: usize, ordinal: u64, later: &Segment) -> Error {
-        Error::corruption(format!(
-            "segment {ordinal} of log {log} is missing in {}: {} is segment {} of that log",
-            self.context.home.dir.display(),
-            later.path.display(),
-            later.id.ordinal
-        ))
+        Ok(())
     }
 
     /// Bytes that a cut takes away, as far as they look like records; 0 for a clean end.
-    fn cut_bytes(&self, segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> u64 {
+    fn cut_bytes(&self, segment: &Segment, stop: usize) -> u64 {
         // SAFETY: nobody appends during recovery.
         let rest = unsafe { segment.bytes(stop, segment.len()) };
         let torn = rest.first_chunk::<RECORD_HEADER>().is_some_and(|h| *h != [0; RECORD_HEADER]);
-        let here = if torn {
-            rest.first_chunk().map_or(0, |h| record::Header::decode(h).total_len().min(rest.len()))
+        if torn {
+            rest.first_chunk()
+                .map_or(0, |h| record::Header::decode(h).total_len().min(rest.len()) as u64)
         } else {
             0
-        };
-        here as u64 + later.iter().map(|s| s.len() as u64).sum::<u64>()
+        }
     }
 
     /// Step 4: removes the deletes that are still in the indexes.
@@ -539,13 +547,6 @@ impl Replay<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether `next` was made as the successor of `segment`. One that was made as the successor of
-/// another segment, which a recovery has cut off since, is a leftover of that.
-fn follows(segment: &Segment, next: &Segment) -> bool {
-    let (id, next) = (&segment.id, &next.id);
-    next.ordinal == id.ordinal + 1 && next.previous == id.generation
 }
 
 /// Whether a whole record lies at `at` that is not part of a batch.

@@ -79,19 +79,24 @@ impl Engine {
     /// Makes segments and pages ready for the logs that ask.
     fn run_prepare_thread(&self, asked: &Receiver<u32>) {
         while let Ok(number) = asked.recv() {
-            let shard = &self.shards[number as usize];
-            let work = shard.lock().log.to_prepare();
-            if let Some((segment, from, to)) = work.populate {
-                segment.populate(from, to);
-                shard.lock().log.prepared(&segment, to);
-            }
-            if let Some(capacity) = work.capacity {
-                // If this fails, the writer that needs the segment tries itself, and is told.
-                let Ok(segment) = self.source.create(capacity) else { continue };
-                let unwanted = shard.lock().log.set_prepared(segment);
-                if let Some(segment) = unwanted {
-                    let _ = self.source.discard(&segment);
-                }
+            self.prepare(number as usize);
+        }
+    }
+
+    /// Makes ready what one log will need next.
+    pub(crate) fn prepare(&self, number: usize) {
+        let shard = &self.shards[number];
+        let work = shard.lock().log.to_prepare();
+        if let Some((segment, from, to)) = work.populate {
+            segment.populate(from, to);
+            shard.lock().log.prepared(&segment, to);
+        }
+        if let Some(capacity) = work.capacity {
+            // If this fails, the writer that needs the segment tries itself, and is told.
+            let Ok(segment) = self.source.create(capacity) else { return };
+            let unwanted = shard.lock().log.set_prepared(segment);
+            if let Some(segment) = unwanted {
+                let _ = self.source.discard(&segment);
             }
         }
     }

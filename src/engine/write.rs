@@ -156,7 +156,12 @@ impl Engine {
 
     /// What a delete of `found` names as removed.
     pub(crate) fn killed(&self, found: &Found) -> Killed {
-        Killed { horizon: self.source.newest_generation(), seq: found.raw.header.seq }
+        self.killed_before(found.raw.header.seq)
+    }
+
+    /// What a delete of whatever is older than now names as removed.
+    fn killed_before(&self, seq: u64) -> Killed {
+        Killed { horizon: self.source.newest_generation(), seq }
     }
 
     /// Makes a change visible, for a holder of the lock of its key's shard. Either all of it
@@ -242,8 +247,9 @@ impl Engine {
                 Some(value) => (None, value.len()),
                 None => match self.current(op.hash, op.op.key)? {
                     Some((_, found)) => (Some(self.killed(&found).encode()), KILLED_LEN),
-                    // Nothing to delete, and nothing to say about it.
-                    None => continue,
+                    // What deleted it may be in another log, and be lost where this is kept. A
+                    // batch that is kept is kept whole.
+                    None => (Some(self.killed_before(0).encode()), KILLED_LEN),
                 },
             };
             payload += record_len(op.op.key.len(), len);
@@ -256,9 +262,6 @@ impl Engine {
                     "the batch takes {payload} bytes in the log, the limit is {BATCH_BYTES_MAX}"
                 ),
             ));
-        }
-        if plan.is_empty() {
-            return Ok(Vec::new());
         }
         let log: &mut Log = &mut locked.state(home).log;
         let mut room = log.reserve(record_len(0, payload), &self.source)?;

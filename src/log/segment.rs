@@ -304,6 +304,22 @@ impl Segment {
         *self.file() = None;
     }
 
+    /// Takes away what lies beyond `end`, where a crash has cut the log: what is left of the last
+    /// page, and the rest of the file. Later recoveries see a log that ends there, and do not take
+    /// the remains for damage.
+    ///
+    /// # Safety
+    /// Nobody else looks at the bytes beyond `end`.
+    pub(crate) unsafe fn cut(&self, end: usize) -> std::io::Result<()> {
+        let page_end = end.next_multiple_of(4096).min(self.len());
+        // SAFETY: the range is in the mapping; the caller vouches for the others.
+        let rest = unsafe { std::slice::from_raw_parts_mut(self.base().add(end), page_end - end) };
+        if rest.iter().any(|b| *b != 0) {
+            rest.fill(0);
+        }
+        self.trim(end)
+    }
+
     fn synced_word(&self) -> &AtomicU64 {
         // SAFETY: the header is in the mapping, the word is aligned, and only ever accessed so.
         unsafe { AtomicU64::from_ptr(self.base().add(SYNCED_AT).cast()) }

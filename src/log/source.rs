@@ -56,10 +56,16 @@ impl SegmentSource {
             database,
             generation: AtomicU64::new(opens << 32),
             slots,
-            dir_dirty: AtomicBool::new(false),
+            // A process that died may have left names to be synced.
+            dir_dirty: AtomicBool::new(true),
             dir_sync: Mutex::new(()),
             asks: Mutex::new(None),
         }
+    }
+
+    /// The file system that the files are in.
+    pub(crate) fn io(&self) -> &dyn Io {
+        &*self.io
     }
 
     /// Connects the preparation thread, or disconnects it.

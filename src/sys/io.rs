@@ -35,6 +35,15 @@ pub(crate) trait Io: Send + Sync + Debug {
     /// Takes the lock file, shared or exclusive, without waiting: `None` when another process
     /// has it. The lock goes with the guard, and with the process at the latest.
     fn lock(&self, path: &Path, exclusive: bool) -> Result<Option<Box<dyn Send + Sync>>>;
+    /// Identifies this boot of the kernel, or 0 where the system does not say. Within one boot,
+    /// rule 1 holds for every process that dies.
+    fn boot_id(&self) -> u64;
+    /// Fills `bytes` with random ones.
+    fn random(&self, bytes: &mut [u8]) -> Result<()>;
+    /// Whether calls are to be made one after the other, so that a run can be repeated exactly.
+    fn is_serial(&self) -> bool {
+        false
+    }
 }
 
 /// An open file.

@@ -39,20 +39,6 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Fills `bytes` with random ones from the operating system.
-pub(crate) fn random(bytes: &mut [u8]) -> std::io::Result<()> {
-    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, bytes)
-}
-
-/// Identifies this boot of the kernel, or 0 where the system does not say.
-///
-/// Within one boot, what a process has stored in a mapped file outlives it whole.
-pub(crate) fn boot_id() -> u64 {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let hex: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
-    u64::from_str_radix(&hex, 16).unwrap_or(0)
-}
-
 /// The pause before retry number `attempt` (from 0) of something that another process holds:
 /// 1 ms doubled each time, at most 100 ms.
 pub(crate) fn backoff(attempt: u32) -> Duration {

@@ -66,6 +66,16 @@ impl Io for UnixIo {
             e => Err(e),
         }
     }
+
+    fn boot_id(&self) -> u64 {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let hex: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        u64::from_str_radix(&hex, 16).unwrap_or(0)
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> Result<()> {
+        std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, bytes)
+    }
 }
 
 /// A held lock. Given up by a call and not by closing: a child of `fork` may have the descriptor.

@@ -1,0 +1,126 @@
+//! A database on a simulated disk, with its oracle.
+
+use super::disk::Disk;
+use super::oracle::{log_ends, Oracle, UnderWay};
+use super::workload::{Changes, Step};
+use crate::engine::write::Write;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::options::{Durability, Options};
+use crate::Batch;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+/// Where the database is. Both directories are made by the engine.
+pub(crate) const DIR: &str = "/data/db";
+
+/// How a database is set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) shards: usize,
+    pub(crate) durability: Durability,
+}
+
+impl Setup {
+    pub(crate) fn of_seed(seed: u64) -> Setup {
+        let durability = if seed % 3 == 0 { Durability::Sync } else { Durability::Process };
+        Setup { shards: 1 + (seed / 3 % 3) as usize, durability }
+    }
+
+    pub(crate) fn open(&self, disk: &Disk) -> Result<Arc<Engine>> {
+        let mut options = Options::new();
+        options.shards = Some(self.shards);
+        options.durability = self.durability;
+        options.open_timeout = std::time::Duration::ZERO;
+        Engine::open_dir(Path::new(DIR), &options, Arc::new(disk.clone())).map(Arc::new)
+    }
+}
+
+/// A database that is open, and what is known of it.
+pub(crate) struct Session {
+    pub(crate) setup: Setup,
+    pub(crate) disk: Disk,
+    pub(crate) engine: Option<Arc<Engine>>,
+    pub(crate) oracle: Oracle,
+}
+
+impl Session {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        self.engine.as_ref().expect("the database is open")
+    }
+
+    /// What a step will write, if it writes: a delete of a key that is not there leaves no record,
+    /// unless it is part of a batch.
+    pub(crate) fn plan(&self, step: &Step) -> Option<UnderWay> {
+        let changes = match step {
+            Step::One(key, value) | Step::Swap(key, value) => vec![(key.clone(), value.clone())],
+            Step::Batch(changes) => changes.clone(),
+            _ => return None,
+        };
+        let engine = self.engine();
+        let log = if engine.is_sync() {
+            engine.commits.home.load(Ordering::Relaxed) % self.setup.shards
+        } else {
+            engine.shard_number(engine.hasher.hash(&changes[0].0))
+        };
+        let mut last: Changes = Vec::new();
+        for (key, value) in changes {
+            last.retain(|(k, _)| *k != key);
+            last.push((key, value));
+        }
+        if !matches!(step, Step::Batch(_)) {
+            last.retain(|(key, value)| value.is_some() || self.oracle.live.contains_key(key));
+        }
+        (!last.is_empty()).then_some(UnderWay { log, changes: last })
+    }
+
+    /// Does a step and tells the oracle.
+    pub(crate) fn run(&mut self, step: &Step, plan: Option<&UnderWay>) -> Result<()> {
+        let engine = self.engine().clone();
+        match step {
+            Step::One(key, Some(value)) => engine.put(key, value)?,
+            Step::One(key, None) => drop(engine.write_if(Write::Delete { key })?),
+            Step::Swap(key, desired) => {
+                let expected = self.oracle.live.get(key).map(Vec::as_slice);
+                let write = Write::Swap { key, expected, desired: desired.as_deref() };
+                assert!(engine.write_if(write)?, "the key holds what the model says");
+            }
+            Step::Batch(changes) => {
+                let mut batch = Batch::new();
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => batch.put(key, value)?,
+                        None => batch.delete(key)?,
+                    }
+                }
+                engine.write_packed(batch.as_packed())?;
+            }
+            Step::Sync => engine.sync()?,
+            Step::Token => {
+                let token = engine.token();
+                engine.run_pass(token)?;
+                assert!(engine.is_durable(token)?, "the pass of a token makes it durable");
+            }
+            Step::Checkpoint => engine.checkpoint()?,
+            Step::Compact => engine.compact_all()?,
+            Step::Prepare(n) => engine.prepare(n % self.setup.shards),
+            Step::Reopen => {
+                self.engine = None;
+                engine.shut()?;
+                drop(engine);
+                self.oracle.synced();
+                self.engine = Some(self.setup.open(&self.disk)?);
+            }
+        }
+        if let Some(UnderWay { log, changes }) = plan {
+            let end = log_ends(self.engine())[*log];
+            self.oracle.acknowledge(*log, end, changes.clone());
+        }
+        let is_synced = matches!(step, Step::Sync | Step::Token | Step::Checkpoint | Step::Compact);
+        if is_synced || self.setup.durability == Durability::Sync {
+            self.oracle.synced();
+        }
+        Ok(())
+    }
+}
