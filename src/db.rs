@@ -4,7 +4,7 @@ use crate::engine::stats::Stats;
 use crate::engine::upkeep::Upkeep;
 use crate::engine::write::Write;
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::iter::Iter;
 use crate::options::Options;
 use crate::packed::check_lengths;
@@ -163,9 +163,10 @@ impl Db {
         self.engine.checkpoint()
     }
 
-    /// A consistent copy in the directory `to`.
-    pub fn backup(&self, _to: &Path) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "backup is not built in this version"))
+    /// Makes a consistent copy in the directory `to`, which opens as a database of its own; or
+    /// brings an earlier one there up to date.
+    pub fn backup(&self, to: &Path) -> Result<()> {
+        self.engine.backup(to)
     }
 
     /// Reclaims what can be reclaimed now.

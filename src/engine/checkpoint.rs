@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Step 1.
-    fn take_positions(&self, number: u64) -> Checkpoint {
+    pub(crate) fn take_positions(&self, number: u64) -> Checkpoint {
         let mut checkpoint = Checkpoint { number, image: number, ..Checkpoint::default() };
         let mut cold = Vec::new();
         // All locks at once: a record of a key may lie in one log and what overrides it in

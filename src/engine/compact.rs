@@ -123,6 +123,11 @@ impl Compaction {
         self.slowdown.store(0, Ordering::Relaxed);
     }
 
+    /// Keeps compaction out for as long as the guard lives.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn freeing(&self) -> MutexGuard<'_, Freeing> {
         self.freeing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,7 +182,7 @@ impl Engine {
 
     /// One round: as many victims as it takes, then a checkpoint that frees them.
     fn compact_some(&self) -> Result<()> {
-        let _running = self.compaction.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let _running = self.compaction.lock();
         self.check_writable()?;
         self.compaction.free(self);
         let (mut used, mut garbage, mut victims) = self.candidates();
@@ -238,7 +243,7 @@ impl Engine {
     /// garbage, makes a checkpoint and frees them; again, as long as that gains something.
     pub(crate) fn compact_all(&self) -> Result<()> {
         self.check_writable()?;
-        let _running = self.compaction.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let _running = self.compaction.lock();
         // A second round can drop the deletes whose horizon the first one has passed.
         for _ in 0..3 {
             for shard in &self.shards {

@@ -9,6 +9,7 @@
 //!    (row arena, slot table, segment source).
 //! 4. Once `halted` is set nothing is written any more; reads go on.
 
+pub(crate) mod backup;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod compact;

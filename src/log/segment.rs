@@ -41,7 +41,8 @@ pub(crate) const SEGMENT_MIN: usize = 64 << 10;
 
 const MAGIC: &[u8; 8] = b"WARPSEG\x01";
 const FORMAT: u32 = 1;
-const SYNCED_AT: usize = 120;
+/// Where the header says what is on the device.
+pub(crate) const SYNCED_AT: usize = 120;
 const CRC_AT: usize = 112;
 
 /// What the checksums of a segment's records start from.

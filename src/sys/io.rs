@@ -30,6 +30,11 @@ pub(crate) trait Io: Send + Sync + Debug {
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> Result<()>;
+    /// Gives a file another name, which must be free. A file system without links refuses.
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        let _ = (from, to);
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
     /// Makes names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> Result<()>;
     /// Takes the lock file, shared or exclusive, without waiting: `None` when another process

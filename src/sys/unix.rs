@@ -42,6 +42,10 @@ impl Io for UnixIo {
         fs::remove_file(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn sync_dir(&self, dir: &Path) -> Result<()> {
         fs::File::open(dir)?.sync_all()
     }
