@@ -86,7 +86,7 @@ impl Engine {
     /// Makes ready what one log will need next.
     pub(crate) fn prepare(&self, number: usize) {
         let shard = &self.shards[number];
-        let work = shard.lock().log.to_prepare();
+        let work = shard.lock().log.work_to_prepare();
         if let Some((segment, from, to)) = work.populate {
             segment.populate(from, to);
             shard.lock().log.prepared(&segment, to);

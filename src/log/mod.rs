@@ -265,7 +265,7 @@ impl Log {
     }
 
     /// What the preparation thread should do now.
-    pub(crate) fn to_prepare(&mut self) -> ToPrepare {
+    pub(crate) fn work_to_prepare(&mut self) -> ToPrepare {
         self.asked = false;
         let capacity = self.capacity_for(0);
         let Some(active) = &mut self.active else {
