@@ -5,6 +5,7 @@
 
 use super::Engine;
 use crate::error::{Error, Result};
+use crate::log::source::POPULATE_AHEAD_FIRST;
 use crate::options::Durability;
 use crate::sys::spawn_upkeep;
 use std::sync::mpsc::{channel, Receiver, Sender};
@@ -93,7 +94,7 @@ impl Engine {
         }
         if let Some(capacity) = work.capacity {
             // If this fails, the writer that needs the segment tries itself, and is told.
-            let Ok(segment) = self.source.create(capacity) else { return };
+            let Ok(segment) = self.source.create(capacity, POPULATE_AHEAD_FIRST) else { return };
             let unwanted = shard.lock().log.set_prepared(segment);
             if let Some(segment) = unwanted {
                 let _ = self.source.discard(&segment);
