@@ -19,6 +19,7 @@ use super::Engine;
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::log::record::{record_len, Kind, KILLED_LEN};
+use crate::sabotage::{self, Sabotage};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -191,6 +192,9 @@ impl Engine {
         self.check_writable()?;
         let mut segments = Vec::new();
         locked.state(home).log.unsynced(&mut segments);
+        if sabotage::is(Sabotage::UnsyncedGroup) {
+            return Ok(());
+        }
         let synced = segments
             .iter()
             .try_for_each(|(s, _)| s.sync().map_err(|e| sync_failed(s, &e)))

@@ -32,6 +32,19 @@ pub(crate) enum Step {
     Reopen,
 }
 
+impl Step {
+    /// For reports.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Step::One(_, Some(value)) => format!("put of {} bytes", value.len()),
+            Step::One(_, None) => "delete".to_owned(),
+            Step::Swap(..) => "compare-and-swap".to_owned(),
+            Step::Batch(changes) => format!("batch of {}", changes.len()),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
+}
+
 /// Makes steps, all from one seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Workload {
