@@ -285,6 +285,19 @@ impl Engine {
         }
     }
 
+    /// Empties the `n`-th sealed segment, whatever it would gain, and frees what may be freed.
+    #[cfg(feature = "lab")]
+    pub(crate) fn compact_one(&self, n: usize) -> Result<()> {
+        self.check_writable()?;
+        let _running = self.compaction.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.compaction.free(self);
+        let (_, _, victims) = self.candidates();
+        if let Some(victim) = victims.get(n % victims.len().max(1)) {
+            self.empty(&victim.segment)?;
+        }
+        Ok(())
+    }
+
     /// All sealed segments that are not on their way out: bytes of records, bytes of garbage.
     fn candidates(&self) -> (u64, u64, Vec<Candidate>) {
         let segments = self.slots.all();

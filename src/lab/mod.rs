@@ -11,13 +11,15 @@
 //!
 //! Not part of the library's interface: for the tests and for `warp crashtest`.
 
-mod disk;
+pub(crate) mod disk;
 mod faults;
 mod inode;
 pub mod kill;
 mod oracle;
 mod random;
-mod session;
+#[cfg(test)]
+mod regressions;
+pub(crate) mod session;
 mod sweep;
 mod workload;
 

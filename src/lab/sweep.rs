@@ -6,7 +6,7 @@
 //! times with other sectors surviving. Each such disk is recovered and judged by the oracle. That
 //! recovery has crashes of its own, before each of its calls; they are recovered and judged too.
 //! What a recovery found is what every later one must find: after a power loss exactly.
-//! Now and then a recovered database is used, closed and opened again. After the steps one of the
+//! Now and then the index image is lost as well, and a recovered database is used, closed and opened again. After the steps one of the
 //! crashes is taken for good, and the workload goes on from what it left.
 
 use super::disk::{Disk, Snapshot};
@@ -121,6 +121,11 @@ impl Sweep<'_> {
                     "{place}, call {} {:?}, {crash:?} with {seed:#x}",
                     moment.call, moment.kind
                 );
+                if self.random.one_in(5) {
+                    // The index must be rebuilt from the segments.
+                    self.place.push_str(", without images");
+                    disk.lose(".img");
+                }
                 disk.record();
                 let (engine, oracle) = recover(setup, &disk, &session.oracle, crash, under_way)?;
                 self.report.crashes += 1;

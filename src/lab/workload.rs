@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Checkpoint,
     /// All of compaction that can be done now.
     Compact,
+    /// Compaction of one segment.
+    CompactOne(usize),
     /// What the preparation thread does.
     Prepare(usize),
     /// A proper close, and an open.
@@ -78,8 +80,9 @@ impl Workload {
             32..=33 => Step::Sync,
             34 => Step::Token,
             35 => Step::Checkpoint,
-            36 => Step::Compact,
-            37..=38 => Step::Prepare(self.random.below(8) as usize),
+            36 if self.random.one_in(2) => Step::Compact,
+            36..=37 => Step::CompactOne(self.random.below(8) as usize),
+            38 => Step::Prepare(self.random.below(8) as usize),
             _ => Step::Reopen,
         }
     }
