@@ -21,6 +21,7 @@ pub(crate) mod source;
 
 use crate::error::Result;
 use crate::index::entry::{Location, OFFSET_END};
+use crate::sabotage::{self, Sabotage};
 use crate::sys::map::HUGE_PAGE;
 use record::{record_len, Kind};
 use segment::{Segment, SEGMENT_HEADER, SEGMENT_MAX, SEGMENT_MIN, SEGMENT_YOUNG};
@@ -249,7 +250,9 @@ impl Log {
 
     /// All that no sync has covered, each segment with the end up to which it is to be synced.
     pub(crate) fn unsynced(&self, into: &mut Vec<(Arc<Segment>, usize)>) {
-        into.extend(self.unsynced.iter().cloned());
+        if !sabotage::is(Sabotage::ForgottenSealed) {
+            into.extend(self.unsynced.iter().cloned());
+        }
         if let Some(active) = &self.active {
             if active.tail > active.synced {
                 into.push((active.segment.clone(), active.tail));

@@ -8,6 +8,7 @@
 use super::segment::{file_name, Identity, Segment};
 use super::slots::SlotTable;
 use crate::error::{Error, Result};
+use crate::sabotage::{self, Sabotage};
 use crate::sys::io::Io;
 use crate::sys::map::Mapping;
 use std::path::PathBuf;
@@ -167,7 +168,9 @@ impl SegmentSource {
     pub(crate) fn sync_dir(&self) -> Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
         let _syncing = self.dir_sync.lock().unwrap_or_else(|e| e.into_inner());
-        if self.dir_dirty.swap(false, Ordering::AcqRel) {
+        if self.dir_dirty.swap(false, Ordering::AcqRel)
+            && !sabotage::is(Sabotage::UnsyncedDirectory)
+        {
             self.io
                 .sync_dir(dir)
                 .map_err(|e| Error::os(format!("sync directory {}", dir.display()), &e))?;

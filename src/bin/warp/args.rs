@@ -7,6 +7,7 @@ use crate::text::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Keys and values on the command line are taken byte for byte, as the shell passes them. With --hex \
@@ -89,6 +90,8 @@ pub enum Command {
     Sync(Database),
     /// Read every record and check it against its checksum
     Verify(Verify),
+    /// Crash databases of its own and see whether they keep their promises
+    Crashtest(Crashtest),
 }
 
 #[derive(Args)]
@@ -205,6 +208,30 @@ pub struct Verify {
 }
 
 #[derive(Args)]
+pub struct Crashtest {
+    /// What crashes: sim is a simulated disk that loses power at every call, kill is processes that
+    /// are killed, syscall is processes whose system calls are made to fail (needs strace)
+    #[arg(long, value_enum, default_value = "sim")]
+    pub mode: CrashMode,
+    /// How long: 90s, 10m, 2h
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub duration: Duration,
+    /// First seed; a violation names the one that repeats it
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Be a child of kill or syscall in this directory
+    #[arg(long, hide = true, value_names = ["DIR", "DURABILITY", "OPERATIONS"], num_args = 3)]
+    pub child: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CrashMode {
+    Sim,
+    Kill,
+    Syscall,
+}
+
+#[derive(Args)]
 pub struct ProgressArgs {
     /// Show progress on standard error: auto is a bar when that is a terminal; --progress alone
     /// is always, which writes a line a second where there is no terminal
@@ -218,6 +245,19 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a duration is a whole number with s, m or h, such as 90s".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 fn option_pair(text: &str) -> Result<(String, String), String> {
@@ -240,6 +280,10 @@ mod tests {
     #[test]
     fn every_command_takes_the_database_first() {
         for command in Cli::command().get_subcommands() {
+            if command.get_name() == "crashtest" {
+                // It makes its own.
+                continue;
+            }
             let first = command.get_positionals().next().expect("a positional argument");
             assert_eq!(first.get_id(), "path", "warp {}", command.get_name());
         }

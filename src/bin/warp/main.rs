@@ -8,6 +8,7 @@
 
 mod args;
 mod bytes;
+mod crashtest;
 mod delete;
 mod dump;
 mod failure;
@@ -63,6 +64,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Checkpoint(args) => upkeep::checkpoint(global, &args),
         Command::Sync(args) => upkeep::sync(global, &args),
         Command::Verify(args) => verify::run(global, &args),
+        Command::Crashtest(args) => crashtest::run(global, &args),
     }
 }
 
