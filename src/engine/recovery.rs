@@ -276,7 +276,7 @@ fn count_live_bytes(engine: &Engine) {
         let end = segment.end().unwrap_or(state.log_mut(log < count).position().offset as usize);
         let dead = segment.dead_bytes.load(Ordering::Relaxed)
             + segment.delete_bytes.load(Ordering::Relaxed);
-        state.log.live_bytes += ((end - SEGMENT_HEADER) as u64).saturating_sub(dead);
+        state.log.live_bytes += (end.saturating_sub(SEGMENT_HEADER) as u64).saturating_sub(dead);
     }
 }
 
@@ -459,6 +459,8 @@ impl Replay<'_> {
                 let other = engine.slots.record(at)?;
                 let same = other.raw.key() == record.key;
                 if same {
+                    // Its sequence number and kind decide what counts, so they must be right.
+                    engine.slots.verify(&other)?;
                     found = Some(other);
                 }
                 Ok::<_, Error>(same)
