@@ -17,6 +17,7 @@ mod open;
 mod output;
 mod progress;
 mod put;
+mod repair;
 mod scan;
 mod stats;
 mod text;
@@ -63,6 +64,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Checkpoint(args) => upkeep::checkpoint(global, &args),
         Command::Sync(args) => upkeep::sync(global, &args),
         Command::Verify(args) => verify::run(global, &args),
+        Command::Repair(args) => repair::run(global, &args),
     }
 }
 
