@@ -29,6 +29,7 @@
 //! 4. The generation, and with it the checksum seed, is never used twice.
 
 use super::record::{self, Header, Kind, Record, RECORD_HEADER};
+use crate::engine::meta::COUNT_END;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
@@ -136,7 +137,12 @@ impl Identity {
             previous_end: u64_at(56),
             previous: u64_at(64),
         };
-        if identity.slot as usize >= SEGMENT_SLOTS || u32_at(12) as usize != SEGMENT_HEADER {
+        let in_range = (identity.slot as usize) < SEGMENT_SLOTS
+            && u32_at(12) as usize == SEGMENT_HEADER
+            && (1..COUNT_END).contains(&identity.ordinal)
+            && identity.generation >> 32 < u64::from(u32::MAX)
+            && identity.previous_end <= SEGMENT_LEN_MAX as u64;
+        if !in_range {
             return Err(Error::corruption(format!(
                 "the segment header is out of range: {identity:?}"
             )));
