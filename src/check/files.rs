@@ -9,7 +9,6 @@ use crate::engine::meta::{Checkpoint, Manifest, State, CHECKPOINT, MANIFEST, STA
 use crate::engine::Home;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::segment::{self, Identity, Seed, SEGMENT_HEADER, SEGMENT_LEN_MAX};
-use crate::sys;
 use crate::sys::io::{read_file, File};
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind as IoKind;
@@ -46,6 +45,8 @@ pub(crate) struct Files {
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) segments: Vec<SegmentFile>,
     pub(crate) damage: Vec<Damage>,
+    /// The present boot of the kernel.
+    boot: u64,
 }
 
 impl Files {
@@ -58,7 +59,8 @@ impl Files {
         let manifest = small(home, MANIFEST, Manifest::decode, &mut damage)?;
         let state = small(home, STATE, State::decode, &mut damage)?;
         let checkpoint = small(home, CHECKPOINT, Checkpoint::decode, &mut damage)?;
-        let mut files = Files { manifest, state, checkpoint, segments: Vec::new(), damage };
+        let mut files =
+            Files { manifest, state, checkpoint, segments: Vec::new(), damage, boot: io.boot_id() };
         let mut names: Vec<_> = names.into_iter().filter(|n| n.ends_with(".seg")).collect();
         names.sort_unstable();
         for name in names {
@@ -232,31 +234,33 @@ impl Files {
     }
 
     /// One log. Of the segments before the checkpoint's position compaction may have freed some,
-    /// and the checkpoint says where the others end; from there on none may be missing, and each
-    /// says where the one before it ended.
+    /// and the checkpoint says where the others end; from there on each names the one before it
+    /// and where that ended.
     fn chain(&mut self, log: u32, segments: &BTreeMap<u64, usize>) {
         let position = self.checkpoint.as_ref().and_then(|c| c.logs.get(log as usize));
         let start = position.map(|(p, _)| p.ordinal);
-        let mut previous: Option<(u64, usize)> = None;
+        let listed = |ordinal| {
+            let listed = self.checkpoint.iter().flat_map(|c| &c.segments);
+            listed.into_iter().any(|s| s.log == log && s.ordinal == ordinal)
+        };
+        // The segment of the position itself may be freed as well.
+        let mut expected = start.map(|start| start + u64::from(start == 0 || !listed(start)));
+        let mut previous: Option<usize> = None;
         for (&ordinal, &i) in segments {
-            let previous_end = self.segments[i].id.map_or(0, |id| id.previous_end as usize);
-            let before = previous.map(|(before, _)| before);
-            if let Some((_, p)) = previous.filter(|(before, _)| before + 1 == ordinal) {
-                let end = *self.segments[p].end.get_or_insert(previous_end);
-                if end != previous_end {
-                    let what = format!(
-                        "it says that the segment before it ended at {previous_end}, {CHECKPOINT} \
-                         says at {end}"
-                    );
-                    let name = &self.segments[i].name;
-                    self.damage.push(Damage::new(DamageKind::Chain, name, what));
-                }
+            if start.is_some_and(|start| ordinal < start) {
+                self.segments[i].end = self.checkpointed(&self.segments[i]);
+                continue;
             }
-            if let Some(start) = start {
-                let expected = before.map_or(start.max(1), |before| (before + 1).max(start));
-                // The segment of the position itself may be freed as well.
-                let freed = expected == start && ordinal == start + 1;
-                if ordinal > expected && !freed {
+            let Some(id) = self.segments[i].id else { continue };
+            let linked = previous.and_then(|p| Some((p, self.segments[p].id?)));
+            let follows = linked.is_none_or(|(_, before)| {
+                (before.ordinal + 1, before.generation) == (ordinal, id.previous)
+            });
+            if expected.is_some_and(|expected| ordinal != expected) || !follows {
+                if self.is_cut(segments, ordinal) {
+                    break;
+                }
+                if let Some(expected) = expected {
                     let what = format!(
                         "segment {expected} of log {log} is missing, or its header is damaged; \
                          this is segment {ordinal}"
@@ -264,13 +268,13 @@ impl Files {
                     let name = &self.segments[i].name;
                     self.damage.push(Damage::new(DamageKind::Chain, name, what));
                 }
-                if ordinal < start {
-                    self.segments[i].end = self.checkpointed(&self.segments[i]);
-                }
+            } else if let Some((p, _)) = linked {
+                self.segments[p].end = Some(id.previous_end as usize);
             }
-            previous = Some((ordinal, i));
+            expected = expected.map(|_| ordinal + 1);
+            previous = Some(i);
         }
-        if let Some((_, last)) = previous.filter(|_| self.nothing_may_be_missing()) {
+        if let Some(last) = previous.filter(|_| self.nothing_may_be_missing()) {
             self.check_last(log, last);
         }
         let mut later_synced = false;
@@ -278,6 +282,23 @@ impl Files {
             self.segments[i].later_synced = later_synced;
             later_synced |= self.segments[i].synced > SEGMENT_HEADER;
         }
+    }
+
+    /// Whether a power loss may have taken a segment before `ordinal` and left this one and those
+    /// behind it, which then never counted; they are set aside.
+    fn is_cut(&mut self, segments: &BTreeMap<u64, usize>, ordinal: u64) -> bool {
+        let rest: Vec<usize> = segments.range(ordinal..).map(|(_, i)| *i).collect();
+        let was_synced = rest.iter().any(|i| self.segments[*i].synced > SEGMENT_HEADER);
+        if was_synced || self.checkpoint.is_none() || !self.state.is_some_and(|s| self.is_old(s)) {
+            return false;
+        }
+        rest.iter().for_each(|i| self.segments[*i].leftover = true);
+        true
+    }
+
+    /// Whether the last writer ran in an earlier boot of the kernel, and did not close.
+    fn is_old(&self, state: State) -> bool {
+        !state.clean && (state.boot == 0 || state.boot != self.boot)
     }
 
     /// The last segment of a log whose every store is there: unsealed, it has the length it was made
@@ -349,7 +370,7 @@ impl Files {
     /// Whether the process that wrote last has died in this boot of the kernel, so that nothing
     /// that it wrote can be missing.
     pub(crate) fn nothing_may_be_missing(&self) -> bool {
-        self.state.is_some_and(|s| !s.clean && s.boot != 0 && s.boot == sys::boot_id())
+        self.state.is_some_and(|s| !s.clean && s.boot != 0 && s.boot == self.boot)
     }
 }
 
