@@ -1,9 +1,11 @@
 //! The database handle: arguments are checked here, the work is done by [`crate::engine`].
 
+use crate::check::repair::{repair, RepairReport};
+use crate::check::verify::{verify, VerifyReport};
 use crate::engine::stats::Stats;
 use crate::engine::upkeep::Upkeep;
 use crate::engine::write::Write;
-use crate::engine::Engine;
+use crate::engine::{Engine, Home};
 use crate::error::Result;
 use crate::iter::Iter;
 use crate::options::Options;
@@ -43,6 +45,38 @@ impl Db {
         let engine = Arc::new(engine);
         let upkeep = Upkeep::start(&engine)?;
         Ok(Db { engine, upkeep: Some(upkeep) })
+    }
+
+    /// Reads every file of the database in `path`, which nobody may have open for writing, and
+    /// lists all that is damaged. Nothing is written. Of the options, `open_timeout` counts.
+    /// `progress` is told how many bytes of how many were read.
+    ///
+    /// An error means that nothing could be said: no database there, another process writing, a
+    /// newer format.
+    pub fn verify(
+        path: &Path,
+        options: &Options,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<VerifyReport> {
+        let home = Home { dir: path.to_path_buf(), io: Arc::new(UnixIo) };
+        verify(home, options, &mut progress)
+    }
+
+    /// Copies everything of the damaged database in `from` that verifies into a new database in
+    /// `to`, which must not exist or be an empty directory, and lists what could not be saved.
+    /// Nothing is written in `from`. Of the options, `open_timeout` and `shards` count: the number
+    /// of shards of the new database is that of the old one unless it is given.
+    ///
+    /// `to` appears when it is complete: until then the work goes on in `to` with `.partial` after
+    /// its name.
+    pub fn repair(
+        from: &Path,
+        to: &Path,
+        options: &Options,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<RepairReport> {
+        let home = Home { dir: from.to_path_buf(), io: Arc::new(UnixIo) };
+        repair(home, to, options, &mut progress)
     }
 
     /// Syncs, checkpoints and closes. The handle is gone whatever the answer.

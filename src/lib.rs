@@ -18,6 +18,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod batch;
+mod check;
 mod db;
 mod engine;
 mod epoch;
@@ -44,6 +45,7 @@ mod sys;
 mod value;
 
 pub use batch::Batch;
+pub use check::{Damage, DamageKind, RepairReport, VerifyReport};
 pub use db::{Db, Nowait};
 pub use engine::stats::Stats;
 pub use error::{Error, ErrorKind, Result};

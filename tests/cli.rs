@@ -457,10 +457,11 @@ fn verify_reads_every_record() {
     let said = text(&place.warp("verify", [""; 0]));
     assert_eq!(said, "sound: 2 records, 3 B of keys, 3 B of values\n");
     let said = json(&ok(&place.warp("verify", ["--json"])));
-    assert_eq!(
-        said,
-        serde_json::json!({"sound": true, "records": 2, "key_bytes": 3, "value_bytes": 3})
-    );
+    assert_eq!(said["sound"], true, "{said}");
+    for (field, n) in [("keys", 2), ("records", 2), ("key_bytes", 3), ("value_bytes", 3)] {
+        assert_eq!(said[field], n, "{field}: {said}");
+    }
+    assert_eq!(said["damage"], serde_json::json!([]), "{said}");
 }
 
 #[test]
@@ -475,8 +476,61 @@ fn verify_answers_4_for_a_flipped_byte() {
     let at = bytes.windows(value.len()).position(|w| w == value.as_bytes()).unwrap();
     bytes[at + 100] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let error = fails(&place.warp("verify", [""; 0]), 4);
-    assert!(error.starts_with("warp: "), "{error}");
+    let output = place.warp("verify", [""; 0]);
+    let error = fails(&output, 4);
+    assert!(error.starts_with("warp: 1 defect; warp repair"), "{error}");
+    let file = path.file_name().unwrap().to_str().unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert!(listed.starts_with(&format!("{file}: offset ")), "{listed}");
+    assert!(listed.contains("does not match its checksum"), "{listed}");
+    assert!(listed.contains("; key \"k\"\n"), "{listed}");
+    let output = place.warp("verify", ["--json"]);
+    fails(&output, 4);
+    let said = json(&output.stdout);
+    assert_eq!((&said["sound"], &said["keys"]), (&false.into(), &0.into()), "{said}");
+    assert_eq!(said["damage"][0]["kind"], "record", "{said}");
+    assert_eq!(
+        (&said["damage"][0]["file"], &said["damage"][0]["key"]),
+        (&file.into(), &"k".into())
+    );
+}
+
+#[test]
+fn repair_saves_what_verifies_and_lists_the_rest() {
+    let place = Place::new();
+    place.put("kept", "1");
+    place.put("old", "before");
+    let value = "0123456789abcdef".repeat(64);
+    place.put("old", &value);
+    let (path, mut bytes) = listing(&place.db())
+        .into_iter()
+        .find(|(_, bytes)| bytes.windows(value.len()).any(|w| w == value.as_bytes()))
+        .expect("some file holds the value as it is");
+    let at = bytes.windows(value.len()).position(|w| w == value.as_bytes()).unwrap();
+    bytes[at + 100] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let before = listing(&place.db());
+    let to = place.path("repaired");
+    let said = text(&place.warp("repair", [&to]));
+    assert!(said.contains("key \"old\"") && said.contains("older value"), "{said}");
+    assert!(said.contains("saved 2 records") && said.contains("1 defect"), "{said}");
+    assert_eq!(listing(&place.db()), before, "the damaged database was written");
+    let repaired = Place { dir: place.dir };
+    let get = |key: &str| {
+        let mut process = Command::new(WARP);
+        ok(&process.arg("get").arg(&to).arg(key).output().unwrap())
+    };
+    assert_eq!((get("kept"), get("old")), (b"1".to_vec(), b"before".to_vec()));
+    // Neither over a database nor twice to one place.
+    let error = fails(&repaired.warp("repair", [&to]), 2);
+    assert!(error.contains("is not empty"), "{error}");
+    let again = repaired.path("again");
+    let said = json(&ok(&repaired.command("repair", [&again]).arg("--json").output().unwrap()));
+    assert_eq!(
+        (&said["keys"], &said["damage"][0]["kind"]),
+        (&2.into(), &"record".into()),
+        "{said}"
+    );
 }
 
 #[test]

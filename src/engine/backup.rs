@@ -19,7 +19,7 @@ use super::meta::{image_name, Checkpoint, Manifest, SegmentInfo, State};
 use super::meta::{CHECKPOINT, LOCK, MANIFEST, STATE};
 use super::{image, Engine, Home};
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::segment::{file_name, Segment, SYNCED_AT};
+use crate::log::segment::{file_name, Segment, SEALED_AT, SEGMENT_HEADER};
 use crate::sys::io::{read_file, replace_file, Io};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -165,8 +165,8 @@ impl<'a> Target<'a> {
             // written over next.
             write(unsafe { segment.bytes(at, end.min(at + (1 << 20))) }, at)?;
         }
-        // What is known to be on the device is not so of this copy yet.
-        write(&[0; 8], SYNCED_AT)?;
+        // What the header says of the log since, and of the device, is not so of this copy.
+        write(&[0; SEGMENT_HEADER - SEALED_AT], SEALED_AT)?;
         file.sync_data().map_err(|e| self.failed("sync", &temporary, &e))?;
         self.io
             .rename(&self.dir.join(&temporary), &self.dir.join(name))

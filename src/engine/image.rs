@@ -148,53 +148,133 @@ pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool
     Ok(good.into_inner() == headers.len())
 }
 
+/// The header of the block at `at`, if its lengths lie within the file and its numbers in range.
+fn header(bytes: &[u8], at: usize, shards: usize) -> Option<BlockHeader> {
+    let head = bytes.get(at..)?.get(..BLOCK_HEADER)?;
+    let n = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
+    let payload = usize::try_from(u64::from(n(16)) | u64::from(n(20)) << 32).ok()?;
+    let header = BlockHeader {
+        at: at + BLOCK_HEADER,
+        shard: n(4) as usize,
+        first: n(8) as usize,
+        groups: n(12) as usize,
+        payload,
+        crc: n(24),
+    };
+    let fits = n(0) == MAGIC
+        && header.at.checked_add(payload)? <= bytes.len()
+        && header.shard < shards
+        && header.first + header.groups <= GROUPS;
+    fits.then_some(header)
+}
+
 /// The headers of all blocks; `None` if they are not a whole image of `shards` shards.
 fn headers(bytes: &[u8], blocks: u64, shards: usize) -> Option<Vec<BlockHeader>> {
     let mut headers = Vec::new();
-    let mut groups = vec![0; shards];
+    let mut groups = vec![[false; GROUPS]; shards];
     let mut at = 0;
     for _ in 0..blocks {
-        let head = bytes.get(at..at + BLOCK_HEADER)?;
-        let n = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
-        let payload = usize::try_from(u64::from(n(16)) | u64::from(n(20)) << 32).ok()?;
-        let header = BlockHeader {
-            at: at + BLOCK_HEADER,
-            shard: n(4) as usize,
-            first: n(8) as usize,
-            groups: n(12) as usize,
-            payload,
-            crc: n(24),
-        };
-        let end = header.at.checked_add(payload)?;
-        if n(0) != MAGIC || end > bytes.len() || header.first + header.groups > GROUPS {
-            return None;
+        let header = header(bytes, at, shards)?;
+        for there in &mut groups[header.shard][header.first..header.first + header.groups] {
+            // Each group once: a second one would be laid over the first.
+            if std::mem::replace(there, true) {
+                return None;
+            }
         }
-        *groups.get_mut(header.shard)? += header.groups;
         headers.push(header);
+        at = header.at + header.payload;
+    }
+    groups.iter().flatten().all(|there| *there).then_some(headers)
+}
+
+/// Whether a block's checksum fits.
+fn verifies(bytes: &[u8], header: &BlockHeader) -> bool {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[header.at..header.at + header.payload]);
+    crc.update(&bytes[header.at - BLOCK_HEADER..header.at - 8]);
+    crc.finalize() == header.crc
+}
+
+/// The lines of the next group of a payload; `None` if it ends too early.
+fn take_group<'a>(payload: &mut &'a [u8], words: &mut Vec<u64>) -> Option<&'a [u8]> {
+    let (head, rest) = payload.split_first_chunk::<8>()?;
+    let lines = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let (body, rest) = rest.split_at_checked(lines * 64)?;
+    *payload = rest;
+    words.clear();
+    let word = |b: &[u8]| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+    words.extend(body.chunks_exact(8).map(word));
+    Some(body)
+}
+
+/// A group of an image.
+pub(crate) struct Group<'a> {
+    pub(crate) shard: usize,
+    pub(crate) group: usize,
+    pub(crate) words: &'a [u64],
+    /// Where the words begin in the file.
+    pub(crate) offset: usize,
+}
+
+/// Hands out all groups of an image, past damage, and returns its defects: from where to where,
+/// and what.
+pub(crate) fn inspect(
+    bytes: &[u8],
+    blocks: u64,
+    shards: usize,
+    visit: &mut dyn FnMut(Group),
+) -> Vec<(usize, usize, String)> {
+    let mut defects = Vec::new();
+    let mut groups = vec![[false; GROUPS]; shards];
+    let (mut at, mut words) = (0, Vec::new());
+    for block in 0..blocks {
+        let Some(header) = header(bytes, at, shards) else {
+            let what = format!("the header of block {block} of {blocks} is damaged or cut off");
+            defects.push((at.min(bytes.len()), bytes.len(), what));
+            return defects;
+        };
+        let end = header.at + header.payload;
+        if !verifies(bytes, &header) {
+            let what = format!("block {block} of {blocks} does not match its checksum");
+            defects.push((at, end, what));
+            at = end;
+            continue;
+        }
+        let mut payload = &bytes[header.at..end];
+        for group in header.first..header.first + header.groups {
+            let Some(body) = take_group(&mut payload, &mut words) else {
+                defects.push((at, end, format!("block {block} ends too early")));
+                break;
+            };
+            if std::mem::replace(&mut groups[header.shard][group], true) {
+                let what = format!("group {group} of shard {} is there twice", header.shard);
+                defects.push((at, end, what));
+                continue;
+            }
+            let offset = body.as_ptr() as usize - bytes.as_ptr() as usize;
+            visit(Group { shard: header.shard, group, words: &words, offset });
+        }
         at = end;
     }
-    groups.iter().all(|g| *g == GROUPS).then_some(headers)
+    let missing = groups.iter().flatten().filter(|there| !**there).count();
+    if missing > 0 && defects.is_empty() {
+        defects.push((at, at, format!("{missing} groups are missing")));
+    }
+    defects
 }
 
 fn load_block(engine: &Engine, bytes: &[u8], header: &BlockHeader) -> Result<bool> {
-    let mut crc = crc32fast::Hasher::new();
-    let mut payload = &bytes[header.at..header.at + header.payload];
-    crc.update(payload);
-    crc.update(&bytes[header.at - BLOCK_HEADER..header.at - 8]);
-    if crc.finalize() != header.crc {
+    if !verifies(bytes, header) {
         return Ok(false);
     }
+    let mut payload = &bytes[header.at..header.at + header.payload];
     let is_valid = |at: Location| at.offset != 0 && engine.slots.covers(at);
     let shard = &engine.shards[header.shard];
     let mut words = Vec::new();
     for group in header.first..header.first + header.groups {
-        let Some((head, rest)) = payload.split_first_chunk::<8>() else { return Ok(false) };
-        let lines = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let Some((body, rest)) = rest.split_at_checked(lines * 64) else { return Ok(false) };
-        payload = rest;
-        words.clear();
-        let word = |b: &[u8]| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-        words.extend(body.chunks_exact(8).map(word));
+        if take_group(&mut payload, &mut words).is_none() {
+            return Ok(false);
+        }
         let mut state = shard.lock();
         // SAFETY: the shard's lock is held.
         let loaded = unsafe { shard.index.load_group(group, &words, is_valid) };

@@ -18,8 +18,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{SECRET_LEN, SLOTS};
-use crate::index::entry::SEGMENT_SLOTS;
+use crate::index::entry::{RECORD_ALIGN, SEGMENT_SLOTS};
 use crate::limits::SHARDS_MAX;
+use crate::log::segment::{SEGMENT_HEADER, SEGMENT_LEN_MAX};
 use crate::log::Position;
 
 pub(crate) const MANIFEST: &str = "MANIFEST";
@@ -28,6 +29,8 @@ pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
 pub(crate) const LOCK: &str = "LOCK";
 
 const FORMAT: u32 = 1;
+/// No count of anything reaches this: sequence numbers, checkpoints, segments of a log.
+pub(crate) const COUNT_END: u64 = 1 << 56;
 
 /// What is fixed when a database is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +133,9 @@ impl State {
         let mut r = Reader::new(bytes, Self::MAGIC, STATE)?;
         let state = State { clean: r.u32()? == 1, opens: r.u64()?, boot: r.u64()? };
         r.finish()?;
+        if state.opens >= u64::from(u32::MAX) {
+            return Err(Error::corruption(format!("{STATE}: opened {} times", state.opens)));
+        }
         Ok(state)
     }
 }
@@ -187,7 +193,34 @@ impl Checkpoint {
         };
         let segments = (0..segments).map(|_| segment(&mut r)).collect::<Result<_>>()?;
         r.finish()?;
-        Ok(Checkpoint { number, image, image_blocks, logs, segments })
+        let checkpoint = Checkpoint { number, image, image_blocks, logs, segments };
+        checkpoint.check()?;
+        Ok(checkpoint)
+    }
+
+    /// Refuses numbers that no checkpoint has, and those that contradict each other: what reads
+    /// them later counts with them.
+    fn check(&self) -> Result<()> {
+        let is_offset = |n: u64| n % RECORD_ALIGN as u64 == 0 && n <= SEGMENT_LEN_MAX as u64;
+        let is_log = |(position, seq): &(Position, u64)| {
+            position.ordinal < COUNT_END && is_offset(position.offset) && *seq < COUNT_END
+        };
+        let is_segment = |s: &SegmentInfo| {
+            let Some((position, _)) = self.logs.get(s.log as usize) else { return false };
+            let is_last = s.ordinal == position.ordinal;
+            s.ordinal <= position.ordinal
+                && (!is_last || s.end == position.offset)
+                && is_offset(s.end)
+                && s.end >= SEGMENT_HEADER as u64
+                && (s.slot as usize) < SEGMENT_SLOTS
+        };
+        let fits = self.number < COUNT_END
+            && self.logs.iter().all(is_log)
+            && self.segments.iter().all(is_segment);
+        if fits {
+            return Ok(());
+        }
+        Err(Error::corruption(format!("{CHECKPOINT}: its numbers contradict each other")))
     }
 }
 
@@ -298,7 +331,7 @@ mod tests {
                 log: 0,
                 generation: 7,
                 ordinal: 1,
-                end: 5,
+                end: 128,
                 dead: 6,
                 deletes: 7,
                 horizon: 8,

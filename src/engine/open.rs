@@ -267,7 +267,7 @@ fn is_device_error(e: &std::io::Error) -> bool {
 }
 
 /// Takes the directory's lock, trying again until the time is up.
-fn take_lock(
+pub(crate) fn take_lock(
     dir: &Path,
     options: &Options,
     io: &dyn Io,
@@ -303,6 +303,9 @@ fn read_meta(home: &Home, name: &str) -> Result<Option<Vec<u8>>> {
     match read_file(&*home.io, &home.dir.join(name)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+            Err(Error::corruption(format!("{}: {e}", home.dir.join(name).display())))
+        }
         Err(e) => Err(Error::os(format!("read {}", home.dir.join(name).display()), &e)),
     }
 }

@@ -12,9 +12,11 @@
 //! 4. forget the deletes; seal every log that a crash may have torn.
 //!
 //! Where a log ends: at the first record that does not verify. It must not be before what is known
-//! to be on the device (the segment's `synced`, the checkpoint, or a later segment's `synced`), and,
-//! within one boot of the kernel, no record may follow it: both mean damage, and open refuses. Else
-//! it is where the crash struck, what follows was never promised, and it is cut.
+//! to be on the device (the segment's `synced`, the checkpoint, or a later segment's `synced`). And
+//! within one boot of the kernel, where no store of the last writer can be missing, no record may
+//! follow it, a sealed segment ends where it says, and an unsealed one has the length it was made
+//! with. All else means damage, and open refuses. Where it does not, the end is where the crash
+//! struck; what follows was never promised, and it is cut.
 //!
 //! Nothing is written before all of that has succeeded, and all that is written then (removal of
 //! leftovers, zeros behind a cut, trimming) changes nothing for a recovery that begins anew.
@@ -28,6 +30,7 @@ use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::index::Index;
 use crate::log::record::{self, Killed, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
+use crate::log::resync::Resync;
 use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
 use crate::log::Position;
@@ -37,7 +40,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How far behind a log's end records are looked for that should not be there.
+/// How far behind a clean end of a log records are looked for that should not be there.
 const LOOK_BEYOND: usize = 256 << 10;
 
 /// What recovery is told.
@@ -127,7 +130,8 @@ fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Seg
         file.read_exact_at(&mut header, 0).map_err(os)?;
     }
     // The magic number is written last: without it the file never became part of a log.
-    if header[..8] == [0; 8] && !listed {
+    let cut_short = len > 0 && len < SEGMENT_HEADER && context.same_boot;
+    if header[..8] == [0; 8] && !listed && !cut_short {
         return Ok(None);
     }
     if len < SEGMENT_HEADER {
@@ -227,11 +231,13 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         opened.cut_logs += u64::from(end.cut_bytes > 0);
         opened.cut_bytes += end.cut_bytes;
         let Some((last, stop)) = end.replayed.last() else { continue };
-        log.resume(last, *stop, !torn && context.writable);
-        if torn || !context.writable {
+        let continues = !torn && context.writable && last.sealed().is_none();
+        log.resume(last, *stop, continues);
+        if !continues {
             last.set_end(*stop);
         }
         if torn && context.writable {
+            last.mark_sealed(*stop, false);
             // Before STATE names this boot: from then on records beyond the end mean damage.
             // SAFETY: recovery is alone with the segment, and no entry leads beyond the end.
             unsafe { last.cut(*stop) }
@@ -280,7 +286,7 @@ fn count_live_bytes(engine: &Engine) {
         let end = segment.end().unwrap_or(state.log_mut(log < count).position().offset as usize);
         let dead = segment.dead_bytes.load(Ordering::Relaxed)
             + segment.delete_bytes.load(Ordering::Relaxed);
-        state.log.live_bytes += ((end - SEGMENT_HEADER) as u64).saturating_sub(dead);
+        state.log.live_bytes += (end.saturating_sub(SEGMENT_HEADER) as u64).saturating_sub(dead);
     }
 }
 
@@ -463,6 +469,8 @@ impl Replay<'_> {
                 let other = engine.slots.record(at)?;
                 let same = other.raw.key() == record.key;
                 if same {
+                    // Its sequence number and kind decide what counts, so they must be right.
+                    engine.slots.verify(&other)?;
                     found = Some(other);
                 }
                 Ok::<_, Error>(same)
@@ -512,12 +520,11 @@ impl Replay<'_> {
                 known = known.max(next.id.previous_end as usize);
             }
         }
-        let follows = self.context.same_boot
-            && !self.context.clean
-            && (later.iter().any(|s| has_record(s, SEGMENT_HEADER))
-                || has_record_beyond(segment, stop));
-        if stop < known || follows {
+        if stop < known {
             return Err(segment.damaged(stop));
+        }
+        if self.context.same_boot && !self.context.clean {
+            return check_exact_end(segment, stop, later);
         }
         Ok(())
     }
@@ -553,6 +560,28 @@ impl Replay<'_> {
     }
 }
 
+/// Whether a log may end at `stop` if every store of its last writer is there.
+fn check_exact_end(segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
+    if later.iter().any(|s| has_record(s, SEGMENT_HEADER)) || has_record_beyond(segment, stop) {
+        return Err(segment.damaged(stop));
+    }
+    let (len, capacity) = (segment.len() as u64, segment.id.capacity);
+    match segment.sealed() {
+        Some((end, _)) if end != stop => Err(segment.damaged(stop)),
+        Some((_, true)) if later.is_empty() => Err(Error::corruption(format!(
+            "segment {} of log {} is missing, which was behind {}",
+            segment.id.ordinal + 1,
+            segment.id.log,
+            segment.path.display()
+        ))),
+        None if len < capacity => Err(Error::corruption(format!(
+            "{} is truncated to {len} bytes of {capacity}",
+            segment.path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a whole record lies at `at` that is not part of a batch.
 fn has_record(segment: &Segment, at: usize) -> bool {
     // SAFETY: nobody appends during recovery.
@@ -560,15 +589,23 @@ fn has_record(segment: &Segment, at: usize) -> bool {
         && unsafe { segment.verified(at) }.is_some_and(|r| r.flags & FLAG_IN_BATCH == 0)
 }
 
-/// Whether a record lies beyond the end of a log, close to it or where the record at the end says
-/// that the next one is. Records inside a batch that was torn do not count.
+/// Whether a record lies beyond the end of a log. Where nothing was begun at the end, the writer
+/// stopped there, and only what lies close to it is looked at. Records inside a batch that was torn
+/// do not count.
 fn has_record_beyond(segment: &Segment, end: usize) -> bool {
+    let len = segment.len();
     // SAFETY: nobody appends during recovery.
-    let rest = unsafe { segment.bytes(end, segment.len()) };
-    let Some(header) = rest.first_chunk().map(record::Header::decode) else { return false };
-    if has_record(segment, end.saturating_add(header.total_len())) {
-        return true;
+    let bytes = unsafe { segment.bytes(0, len) };
+    let Some(header) = bytes[end..].first_chunk::<RECORD_HEADER>() else { return false };
+    let begun = *header != [0; RECORD_HEADER];
+    let to = if begun { len } else { len.min(end + LOOK_BEYOND) };
+    let resync = Resync::new(bytes, segment.seed);
+    let mut at = end + 8;
+    while let Some((found, record)) = resync.next(at, to) {
+        if record.flags & FLAG_IN_BATCH == 0 {
+            return true;
+        }
+        at = found + record.total_len();
     }
-    let near = (end + 8..segment.len().min(end + LOOK_BEYOND)).step_by(8);
-    near.filter(|at| rest[at - end + 6] != 0).any(|at| has_record(segment, at))
+    false
 }

@@ -465,6 +465,24 @@ fn lay_out(entries: &[Entry], lines: usize, image: &mut Vec<[u64; LINE_ENTRIES]>
     }
 }
 
+/// The words of a group whose entries no search would find: a line on the way from the entry's home
+/// says that nothing lies beyond it.
+pub(crate) fn misplaced(words: &[u64]) -> Vec<usize> {
+    let lines = words.len() / LINE_ENTRIES;
+    let ends = |row: usize| {
+        words[row * LINE_ENTRIES..][..LINE_ENTRIES].iter().all(|word| word & LINE_BIT == 0)
+    };
+    let is_misplaced = |i: usize, entry: Entry| {
+        let (mut row, last) = (home(entry.tag(), lines), i / LINE_ENTRIES);
+        while row != last && !ends(row) {
+            row = if row + 1 == lines { 0 } else { row + 1 };
+        }
+        row != last
+    };
+    let entries = words.iter().enumerate().filter_map(|(i, w)| Some((i, Entry::from_word(*w)?)));
+    entries.filter(|(i, entry)| is_misplaced(*i, *entry)).map(|(i, _)| i).collect()
+}
+
 /// Adds one to the number in the top bits of a line's words, unless it sticks at its maximum.
 fn count_passing(words: &mut [u64; LINE_ENTRIES]) {
     if words.iter().all(|w| w & LINE_BIT != 0) {

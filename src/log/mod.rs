@@ -15,6 +15,7 @@
 //! 4. A log never goes on in a segment whose tail a crash may have torn: recovery seals it.
 
 pub(crate) mod record;
+pub(crate) mod resync;
 pub(crate) mod segment;
 pub(crate) mod slots;
 pub(crate) mod source;
@@ -188,7 +189,7 @@ impl Log {
         };
         let previous = (self.last_generation, self.position().offset);
         let segment = source.activate(segment, (self.number, self.next_ordinal), previous)?;
-        self.seal();
+        self.seal(true);
         self.next_ordinal += 1;
         self.last_generation = segment.id.generation;
         self.last_capacity = segment.len();
@@ -210,10 +211,12 @@ impl Log {
         }
     }
 
-    fn seal(&mut self) {
+    /// Seals the active segment. `followed`: the header of the one behind it is written.
+    fn seal(&mut self, followed: bool) {
         let Some(active) = self.active.take() else { return };
         self.last_end = active.tail as u64;
         active.segment.set_end(active.tail);
+        active.segment.mark_sealed(active.tail, followed);
         if active.segment.len() - active.tail >= TRIM_MIN {
             // Only space is at stake; the segment is complete either way.
             let _ = active.segment.trim(active.tail);
@@ -226,7 +229,7 @@ impl Log {
     /// Seals the active segment if it has records, so that compaction can have it.
     pub(crate) fn retire_active(&mut self) {
         if self.active.as_ref().is_some_and(|a| a.tail > SEGMENT_HEADER) {
-            self.seal();
+            self.seal(false);
         }
     }
 

@@ -13,7 +13,9 @@
 //!  48  capacity         u64   bytes of the file
 //!  56  previous end     u64   where the records of the segment before it in its log ended
 //!  64  previous segment u64   its generation, or 0; zeros up to 112
-//! 112  crc32            u32   of bytes 0 to 112; then 4 zero bytes
+//! 112  crc32            u32   of bytes 0 to 112
+//! 116  sealed           u32   end of the records / 8 once none will follow, with the top bit if the
+//!                             log went on in a new segment at once; 0 before
 //! 120  synced           u64   low half: synced end / 8, high half: its complement; 0: none
 //! ```
 //!
@@ -21,15 +23,20 @@
 //! 1. Bytes below the log's tail are complete records and never change again.
 //! 2. `synced` is stored after a sync of the file up to there has succeeded, so what lies below
 //!    it is on the device; it is stored whole, and says itself whether it is whole.
-//! 3. The generation, and with it the checksum seed, is never used twice.
+//! 3. `sealed` is stored when the records have ended, and after the header of the segment that the
+//!    top bit speaks of. It is believed only within one boot of the kernel, where no store can be
+//!    lost: a sealed log ends exactly there, and an unsealed one in a file that has its capacity.
+//! 4. The generation, and with it the checksum seed, is never used twice.
 
 use super::record::{self, Header, Kind, Record, RECORD_HEADER};
+use crate::engine::meta::COUNT_END;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
+use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use crate::sys::io::File;
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes before the first record.
@@ -38,13 +45,19 @@ pub(crate) const SEGMENT_HEADER: usize = 128;
 pub(crate) const SEGMENT_MAX: usize = OFFSET_END;
 /// Up to this, each segment of a log may be four times the one before it.
 pub(crate) const SEGMENT_YOUNG: usize = 1 << 20;
+/// Size that no segment exceeds: that of one for the longest record alone.
+pub(crate) const SEGMENT_LEN_MAX: usize =
+    (SEGMENT_HEADER + RECORD_HEADER + KEY_LEN_MAX + VALUE_LEN_MAX).next_multiple_of(4096) + 4096;
 /// Size of the first segment of a log.
 pub(crate) const SEGMENT_MIN: usize = 64 << 10;
 
 const MAGIC: &[u8; 8] = b"WARPSEG\x01";
 const FORMAT: u32 = 1;
-/// Where the header says what is on the device.
-pub(crate) const SYNCED_AT: usize = 120;
+/// Where the header begins to say what became of the segment since it was made.
+pub(crate) const SEALED_AT: usize = 116;
+const SYNCED_AT: usize = 120;
+/// The bit of `sealed` that says that a segment follows.
+const FOLLOWED: u32 = 1 << 31;
 const CRC_AT: usize = 112;
 
 /// What the checksums of a segment's records start from.
@@ -67,10 +80,7 @@ pub(crate) struct Identity {
 impl Identity {
     /// The checksum seed: depends on the generation in all its bits.
     pub(crate) fn seed(&self) -> Seed {
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(&self.database.to_le_bytes());
-        crc.update(&self.generation.to_le_bytes());
-        Seed(crc.finalize())
+        seed_of(self.database, self.generation)
     }
 
     /// Name of the file.
@@ -130,7 +140,12 @@ impl Identity {
             previous_end: u64_at(56),
             previous: u64_at(64),
         };
-        if identity.slot as usize >= SEGMENT_SLOTS || u32_at(12) as usize != SEGMENT_HEADER {
+        let in_range = (identity.slot as usize) < SEGMENT_SLOTS
+            && u32_at(12) as usize == SEGMENT_HEADER
+            && (1..COUNT_END).contains(&identity.ordinal)
+            && identity.generation >> 32 < u64::from(u32::MAX)
+            && identity.previous_end <= SEGMENT_LEN_MAX as u64;
+        if !in_range {
             return Err(Error::corruption(format!(
                 "the segment header is out of range: {identity:?}"
             )));
@@ -139,9 +154,46 @@ impl Identity {
     }
 }
 
+/// The checksum seed of a database's segment of that generation.
+pub(crate) fn seed_of(database: u64, generation: u64) -> Seed {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&database.to_le_bytes());
+    crc.update(&generation.to_le_bytes());
+    Seed(crc.finalize())
+}
+
 /// Name of the file of a segment.
 pub(crate) fn file_name(generation: u64) -> String {
     format!("{generation:016x}.seg")
+}
+
+/// The generation of a segment by the name of its file.
+pub(crate) fn generation_of(name: &str) -> Option<u64> {
+    let generation = u64::from_str_radix(name.strip_suffix(".seg")?, 16).ok()?;
+    (file_name(generation) == name).then_some(generation)
+}
+
+fn sealed(word: u32) -> Option<(usize, bool)> {
+    (word != 0).then_some(((word & !FOLLOWED) as usize * 8, word & FOLLOWED != 0))
+}
+
+/// What the `sealed` word of a header says, see [`Segment::sealed`].
+pub(crate) fn sealed_end(header: &[u8; SEGMENT_HEADER]) -> Option<(usize, bool)> {
+    let word = header[SEALED_AT..].first_chunk::<4>();
+    sealed(word.map_or(0, |word| u32::from_le_bytes(*word)))
+}
+
+/// The end that the `synced` word of a header gives; 0 if the word is not whole.
+pub(crate) fn synced_end(header: &[u8; SEGMENT_HEADER]) -> usize {
+    let word = |at: usize| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
+    let (low, high) = (word(SYNCED_AT), word(SYNCED_AT + 4));
+    if low == !high {
+        low as usize * 8
+    } else {
+        0
+    }
 }
 
 /// A mapped segment.
@@ -321,6 +373,23 @@ impl Segment {
             rest.fill(0);
         }
         self.trim(end)
+    }
+
+    fn sealed_word(&self) -> &AtomicU32 {
+        // SAFETY: the header is in the mapping, the word is aligned, and only ever accessed so.
+        unsafe { AtomicU32::from_ptr(self.base().add(SEALED_AT).cast()) }
+    }
+
+    /// Stores that the records have ended at `end`, and whether the log goes on in a segment whose
+    /// header is written.
+    pub(crate) fn mark_sealed(&self, end: usize, followed: bool) {
+        let word = (end / 8) as u32 | if followed { FOLLOWED } else { 0 };
+        self.sealed_word().store(word.to_le(), Ordering::Release);
+    }
+
+    /// Where the records have ended, if the segment is sealed, and whether another one follows.
+    pub(crate) fn sealed(&self) -> Option<(usize, bool)> {
+        sealed(u32::from_le(self.sealed_word().load(Ordering::Acquire)))
     }
 
     fn synced_word(&self) -> &AtomicU64 {

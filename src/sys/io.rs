@@ -12,7 +12,7 @@
 use super::map::Mapping;
 use crate::sabotage::{self, Sabotage};
 use std::fmt::Debug;
-use std::io::Result;
+use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
 
 /// A file system.
@@ -70,10 +70,19 @@ pub(crate) trait File: Send + Sync + Debug {
     fn map(&self, len: usize, writable: bool) -> Result<Mapping>;
 }
 
-/// Reads a whole small file.
+/// No small file is longer: CHECKPOINT with every segment slot in use takes 12 MiB.
+pub(crate) const SMALL_FILE_MAX: u64 = 16 << 20;
+
+/// Reads a whole small file. One of more than [`SMALL_FILE_MAX`] bytes is `InvalidData`, so that a
+/// damaged length costs no memory.
 pub(crate) fn read_file(io: &dyn Io, path: &Path) -> Result<Vec<u8>> {
     let file = io.open(path, false)?;
-    let mut bytes = vec![0; file.len()? as usize];
+    let len = file.len()?;
+    if len > SMALL_FILE_MAX {
+        let text = format!("{len} bytes are more than the {SMALL_FILE_MAX} that it may have");
+        return Err(Error::new(ErrorKind::InvalidData, text));
+    }
+    let mut bytes = vec![0; len as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }

@@ -39,12 +39,25 @@ fn compare(dir: &Path) -> usize {
     read.len()
 }
 
-/// A copy of the files of a database that is open: what SIGKILL would leave at this moment.
+/// A copy of the files of a database that is open: what SIGKILL would leave at this moment. Nobody
+/// writes meanwhile, but compaction and checkpoints come and go: if one did, the copy is of no one
+/// moment, and is made again.
 fn crash_image(dir: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(dir).unwrap();
+        entries.map(|e| e.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    loop {
+        std::fs::create_dir(to).unwrap();
+        let (before, checkpoint) = (names(), std::fs::read(dir.join("CHECKPOINT")).unwrap());
+        let copied = before.iter().all(|name| std::fs::copy(dir.join(name), to.join(name)).is_ok());
+        if copied
+            && before == names()
+            && checkpoint == std::fs::read(dir.join("CHECKPOINT")).unwrap()
+        {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
     }
 }
 

@@ -14,7 +14,7 @@ Keys and values on the command line are taken byte for byte, as the shell passes
 or --base64 they are decoded first, which is the way to name bytes that no shell can pass. Put -- \
 before a key or a value that begins with a dash.
 
-Commands that only read (get, scan, stats, dump, verify) open the database read-only. Only put and \
+Commands that only read (get, scan, stats, dump, verify, repair) never write to the database. Only put and \
 load create one that does not exist. A database that another process has open is waited for 2 \
 seconds; -o open_timeout_ms=N waits longer.
 
@@ -88,10 +88,12 @@ pub enum Command {
     Checkpoint(Database),
     /// Put everything that was written on the device
     Sync(Database),
-    /// Read every record and check it against its checksum
+    /// Check every file of a database and list all damage; exit code 4 if there is any
     Verify(Verify),
     /// Crash databases of its own and see whether they keep their promises
     Crashtest(Crashtest),
+    /// Save what verifies of a damaged database into a new one, and list what is lost
+    Repair(Repair),
 }
 
 #[derive(Args)]
@@ -229,6 +231,17 @@ pub enum CrashMode {
     Sim,
     Kill,
     Syscall,
+}
+
+#[derive(Args)]
+pub struct Repair {
+    #[command(flatten)]
+    pub database: Database,
+    /// Directory of the new database; it must not exist or be empty
+    #[arg(value_name = "DST")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Args)]

@@ -18,6 +18,7 @@ mod open;
 mod output;
 mod progress;
 mod put;
+mod repair;
 mod scan;
 mod stats;
 mod text;
@@ -65,6 +66,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Sync(args) => upkeep::sync(global, &args),
         Command::Verify(args) => verify::run(global, &args),
         Command::Crashtest(args) => crashtest::run(global, &args),
+        Command::Repair(args) => repair::run(global, &args),
     }
 }
 

@@ -20,6 +20,16 @@ pub enum Access {
     Create,
 }
 
+/// The options for work on a database's files without opening it.
+pub fn options(global: &Global) -> Outcome<Options> {
+    let mut options = Options::new();
+    options.open_timeout = OPEN_TIMEOUT;
+    for (name, value) in &global.options {
+        options.set(name, value)?;
+    }
+    Ok(options)
+}
+
 /// Opens the database. What `-o` says comes last and wins over what the command wants.
 pub fn open(global: &Global, database: &Database, access: Access) -> Outcome<Db> {
     let mut options = Options::new();

@@ -2,7 +2,7 @@
 
 use crate::args::When;
 use crate::output::records as records_text;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,20 @@ impl Progress {
         Progress { verb, bar, lines, shown: Instant::now() }
     }
 
+    /// Moves to `done` of `total`, which is known only now.
+    pub fn of(&mut self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+        }
+        self.show(done, |done| format!("{}", BinaryBytes(done)));
+    }
+
     /// Moves to `position`, after `records` records. Cheap enough to call for each.
     pub fn at(&mut self, position: u64, records: u64) {
+        self.show(position, |_| records_text(records));
+    }
+
+    fn show(&mut self, position: u64, text: impl Fn(u64) -> String) {
         let pause = match (&self.bar, self.lines) {
             (Some(_), _) => Duration::from_millis(100),
             (None, true) => Duration::from_secs(1),
@@ -48,14 +60,14 @@ impl Progress {
             return;
         }
         self.shown = Instant::now();
-        let records = records_text(records);
+        let text = text(position);
         match &self.bar {
             Some(bar) => {
                 bar.set_position(position);
-                bar.set_message(records);
+                bar.set_message(text);
             }
             // Progress that nobody can see is no reason to stop.
-            None => drop(writeln!(std::io::stderr(), "warp: {}: {records}", self.verb)),
+            None => drop(writeln!(std::io::stderr(), "warp: {}: {text}", self.verb)),
         }
     }
 }

@@ -1,66 +1,93 @@
-//! `warp verify`: reads everything and says whether it is sound.
+//! `warp verify`: reads every file and lists all that is damaged.
 
-use crate::args::{Global, Verify};
-use crate::bytes::show;
-use crate::failure::Outcome;
-use crate::open::{with, Access};
+use crate::args::{Global, ProgressArgs, Verify};
+use crate::failure::{Failure, Outcome};
+use crate::open;
 use crate::output;
 use crate::progress::{Progress, Unit};
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
 use indicatif::BinaryBytes;
-use warp_engine::{Db, Error, ErrorKind};
+use serde_json::{json, Value};
+use warp_engine::{Damage, Db, Error, ErrorKind};
 
 pub fn run(global: &Global, args: &Verify) -> Outcome {
-    let report = with(global, &args.database, Access::Read, |db| {
-        let total = Some(db.stats().keys);
-        let progress = Progress::new(args.progress.progress, "verifying", Unit::Records, total);
-        check(db, progress)
-    })?;
+    let options = open::options(global)?;
+    let mut progress = reading(&args.progress, "verifying");
+    let report = Db::verify(&args.database.path, &options, |done, total| progress.of(done, total))?;
+    drop(progress);
+    let sound = report.damage.is_empty();
     if global.json {
-        return output::line(serde_json::json!({
-            "sound": true,
-            "records": report.records,
+        output::line(json!({
+            "sound": sound,
+            "keys": report.keys,
             "key_bytes": report.key_bytes,
             "value_bytes": report.value_bytes,
-        }));
+            "records": report.records,
+            "deletes": report.deletes,
+            "batches": report.batches,
+            "segments": report.segments,
+            "bytes": report.bytes,
+            "torn_logs": report.torn_logs,
+            "torn_bytes": report.torn_bytes,
+            "dead_bytes_off": report.dead_bytes_off,
+            "leftovers": report.leftovers,
+            "damage": list_json(&report.damage),
+        }))?;
+    } else {
+        list(&report.damage)?;
+        output::line(format!(
+            "{}: {}, {} of keys, {} of values",
+            if sound { "sound" } else { "damaged; what verifies" },
+            output::records(report.keys),
+            BinaryBytes(report.key_bytes),
+            BinaryBytes(report.value_bytes)
+        ))?;
     }
-    output::line(format!(
-        "sound: {}, {} of keys, {} of values",
-        output::records(report.records),
-        BinaryBytes(report.key_bytes),
-        BinaryBytes(report.value_bytes)
-    ))
+    if sound {
+        return Ok(());
+    }
+    Err(damaged(report.damage.len(), "warp repair saves what verifies into a new database"))
 }
 
-/// What was read.
-#[derive(Default)]
-struct Report {
-    records: u64,
-    key_bytes: u64,
-    value_bytes: u64,
+/// Progress in bytes of files.
+pub fn reading(args: &ProgressArgs, verb: &'static str) -> Progress {
+    Progress::new(args.progress, verb, Unit::Bytes, Some(0))
 }
 
-/// Reads every record on both ways to it: by iteration and through the index. The first defect
-/// ends it.
-fn check(db: &Db, mut progress: Progress) -> Outcome<Report> {
-    let mut report = Report::default();
-    let mut iter = db.iter(&[])?;
-    while iter.advance()? {
-        let Some((key, value)) = iter.current() else { break };
-        let found = db.get_pinned(key)?;
-        if found.as_deref() != Some(value) {
-            let what = if found.is_some() { "another value" } else { "nothing" };
-            let text = format!("key {}: the iterator finds it, get finds {what}", show(key));
-            return Err(Error::new(ErrorKind::Corruption, text).into());
+/// The failure of a command that found damage and has listed it.
+pub fn damaged(count: usize, more: &str) -> Failure {
+    let defects = if count == 1 { "defect" } else { "defects" };
+    Error::new(ErrorKind::Corruption, format!("{count} {defects}; {more}")).into()
+}
+
+/// Prints damage, one defect a line.
+pub fn list(damage: &[Damage]) -> Outcome {
+    output::with_stdout(|out| {
+        damage.iter().try_for_each(|d| {
+            let line = d.to_string().replace('\n', "\\n");
+            writeln!(out, "{line}").map_err(Failure::stdout)
+        })
+    })
+}
+
+/// Damage as JSON; a key that is no UTF-8 stands under `key_base64`.
+pub fn list_json(damage: &[Damage]) -> Value {
+    let one = |d: &Damage| {
+        let mut object = json!({
+            "kind": d.kind.name(),
+            "file": d.file,
+            "offset": d.offset,
+            "len": d.len,
+            "what": d.what,
+        });
+        if let Some(key) = &d.key {
+            match std::str::from_utf8(key) {
+                Ok(text) => object["key"] = text.into(),
+                Err(_) => object["key_base64"] = STANDARD.encode(key).into(),
+            }
         }
-        report.records += 1;
-        report.key_bytes += key.len() as u64;
-        report.value_bytes += value.len() as u64;
-        progress.at(report.records, report.records);
-    }
-    let keys = db.stats().keys;
-    if keys != report.records {
-        let text = format!("the index counts {keys} keys, {} were read", report.records);
-        return Err(Error::new(ErrorKind::Corruption, text).into());
-    }
-    Ok(report)
+        object
+    };
+    damage.iter().map(one).collect()
 }
