@@ -3,4 +3,5 @@
 . "$(dirname "$0")/lib.sh"
 
 cargo clippy --all-targets -- -D warnings
+cargo clippy --features sabotage --lib --test sabotage -- -D warnings
 cargo clippy --no-default-features --lib -- -D warnings

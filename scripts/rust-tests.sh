@@ -5,3 +5,7 @@
 scripts/setup.sh build
 
 cargo test --no-fail-fast "$@"
+if [ $# -eq 0 ]; then
+    # The crash lab must catch an engine that is broken on purpose.
+    cargo test --features sabotage --test sabotage
+fi

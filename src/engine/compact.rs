@@ -195,7 +195,7 @@ impl Engine {
         let newest = self.source.newest_generation() as f64;
         let benefit = |c: &Candidate| {
             let (dead, age) = (c.garbage as f64, newest - c.segment.id.generation as f64 + 1.0);
-            dead * age.sqrt() / (c.used as f64 + (c.used - c.garbage) as f64)
+            dead * age.sqrt() / (c.used as f64 + c.used.saturating_sub(c.garbage) as f64)
         };
         victims.sort_by(|a, b| benefit(b).total_cmp(&benefit(a)));
         let mut emptied = 0;
