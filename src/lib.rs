@@ -25,6 +25,9 @@ mod epoch;
 mod error;
 #[doc(hidden)]
 pub mod ffi;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod index;
 mod iter;

@@ -8,7 +8,7 @@ mod common;
 
 use common::*;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -461,8 +461,8 @@ fn holder() {
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
-/// A process that has the database open.
-struct Holder(Child);
+/// A process that has the database open, and what it says.
+struct Holder(Child, BufReader<std::process::ChildStdout>);
 
 impl Holder {
     fn of(dir: &Path, read: bool) -> Holder {
@@ -472,15 +472,17 @@ impl Holder {
             command.env("WARP_HOLD_READ", "1");
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        assert!(output.lines().any(|line| line.unwrap() == "holding"), "it did not open");
-        Holder(child)
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut lines = output.by_ref().lines();
+        assert!(lines.any(|line| line.unwrap() == "holding"), "it did not open");
+        Holder(child, output)
     }
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
+        let _ = std::io::copy(&mut self.1, &mut std::io::sink());
         let _ = self.0.wait();
     }
 }

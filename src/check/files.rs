@@ -8,6 +8,7 @@ use super::{Damage, DamageKind};
 use crate::engine::meta::{Checkpoint, Manifest, State, CHECKPOINT, MANIFEST, STATE};
 use crate::engine::Home;
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::resync::Resync;
 use crate::log::segment::{self, Identity, Seed, SEGMENT_HEADER, SEGMENT_LEN_MAX};
 use crate::sys::io::{read_file, File};
 use std::collections::{BTreeMap, HashMap};
@@ -194,6 +195,16 @@ impl Files {
                 }
             }
             segment.seed = named.map(|generation| segment::seed_of(database, generation));
+            // No log ever used the file, unless its records say otherwise.
+            if let (true, None, Some(seed)) = (segment.leftover, segment.id, segment.seed) {
+                let bytes = segment.read(&mut Vec::new());
+                if Resync::new(&bytes, seed).next(SEGMENT_HEADER, bytes.len()).is_some() {
+                    let what = "no segment's header, though records follow";
+                    let damage = Damage::new(DamageKind::File, &segment.name, what);
+                    self.damage.push(damage.at(0, SEGMENT_HEADER));
+                    segment.leftover = false;
+                }
+            }
         }
     }
 

@@ -209,7 +209,8 @@ impl Salvage<'_> {
         let known = segment
             .end
             .unwrap_or_else(|| self.files.checkpointed(segment).unwrap_or(0).max(segment.synced));
-        let torn = bytes[end..limit].iter().rposition(|b| *b != 0).map_or(end, |n| end + n + 1);
+        let rest = bytes.get(end..limit).unwrap_or_default();
+        let torn = rest.iter().rposition(|b| *b != 0).map_or(end, |n| end + n + 1);
         let to = known.max(torn);
         if to > end {
             let what = if known > end {

@@ -35,6 +35,7 @@ use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
 use crate::log::Position;
 use crate::sabotage::{self, Sabotage};
+use crate::sys::io::File;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -132,6 +133,11 @@ fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Seg
     // The magic number is written last: without it the file never became part of a log.
     let cut_short = len > 0 && len < SEGMENT_HEADER && context.same_boot;
     if header[..8] == [0; 8] && !listed && !cut_short {
+        if first_record(&*file, len, context.database, name).is_some() {
+            return Err(Error::corruption(
+                "no segment's header at offset 0, though records follow",
+            ));
+        }
         return Ok(None);
     }
     if len < SEGMENT_HEADER {
@@ -146,6 +152,18 @@ fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Seg
     }
     let map = file.map(len, context.writable).map_err(|e| Error::os("map", &e))?;
     Ok(Some(Segment::new(id, false, map, Some(file), path)))
+}
+
+/// The length of the record that follows the header of a segment's file, if there is one.
+fn first_record(file: &dyn File, len: usize, database: u64, name: &str) -> Option<usize> {
+    let seed = segment::seed_of(database, segment::generation_of(name)?);
+    let mut head = [0; RECORD_HEADER];
+    file.read_exact_at(&mut head, SEGMENT_HEADER as u64).ok()?;
+    let header = record::Header::decode(&head);
+    let is_whole = header.kind != 0 && header.total_len() <= len.checked_sub(SEGMENT_HEADER)?;
+    let mut bytes = vec![0; if is_whole { header.total_len() } else { return None }];
+    file.read_exact_at(&mut bytes, SEGMENT_HEADER as u64).ok()?;
+    record::parse(&bytes, seed).map(|r| r.total_len())
 }
 
 impl Segments {

@@ -2,6 +2,7 @@
 
 use crate::args::Spelling;
 use crate::failure::{Failure, Outcome};
+use crate::text::{hex_byte, lower};
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use std::ffi::OsStr;
@@ -56,19 +57,6 @@ fn unhex(text: &[u8]) -> Result<Vec<u8>, String> {
         .map(|pair| hex_byte(pair[0], pair[1]))
         .collect::<Option<_>>()
         .ok_or_else(|| format!("{} is not hexadecimal", show(text)))
-}
-
-/// The byte of two hexadecimal digits.
-pub fn hex_byte(high: u8, low: u8) -> Option<u8> {
-    let digit = |c: u8| char::from(c).to_digit(16).map(|d| d as u8);
-    Some(digit(high)? << 4 | digit(low)?)
-}
-
-/// The text of a foreign error in this tool's lower case.
-pub fn lower(error: &impl ToString) -> String {
-    let text = error.to_string();
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |c| c.to_lowercase().chain(chars).collect())
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@
 //! Base64 is the standard alphabet with padding. A field that is unknown, missing or there twice
 //! is an error.
 
+use super::lower;
 use super::Record;
-use crate::bytes::lower;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use serde::Deserialize;

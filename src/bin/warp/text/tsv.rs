@@ -9,8 +9,8 @@
 //! The encoder writes valid UTF-8 as it is and escapes every control character (so a dump on a
 //! terminal moves no cursor) and every byte that is no UTF-8. The decoder takes any byte.
 
+use super::hex_byte;
 use super::Record;
-use crate::bytes::hex_byte;
 use std::io::{self, Write};
 
 pub fn write(out: &mut dyn Write, key: &[u8], value: &[u8]) -> io::Result<()> {
