@@ -360,6 +360,8 @@ fn progress_off_a_terminal_is_lines_and_only_if_asked_for() {
 fn reading_commands_create_nothing() {
     let place = Place::new();
     let none: [&str; 0] = [];
+    let copy = place.path("copy");
+    let copy = copy.to_str().unwrap();
     for (command, args) in [
         ("get", &["k"][..]),
         ("delete", &["k"]),
@@ -369,12 +371,16 @@ fn reading_commands_create_nothing() {
         ("verify", &none),
         ("checkpoint", &none),
         ("sync", &none),
+        ("compact", &none),
+        ("backup", &[copy]),
+        ("restore", &[copy]),
     ] {
         let output = place.warp(command, args);
         assert!(!output.status.success(), "{command} of no database succeeded");
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains(place.db().to_str().unwrap()), "{command}: {error}");
         assert!(!place.db().exists(), "{command} created the database");
+        assert!(!Path::new(copy).exists(), "{command} created the copy");
     }
     let mut kept = place.command("get", ["k"]);
     let output = kept.args(["-o", "create_if_missing=true", "-o", "read_only=false"]).output();
@@ -435,8 +441,12 @@ fn stats_are_a_table_or_json() {
     let table = text(&place.warp("stats", [""; 0]));
     assert!(table.lines().any(|l| l.starts_with("keys ") && l.ends_with(" 3")), "{table}");
     assert!(table.lines().any(|l| l.starts_with("shards ") && l.ends_with(" 24")), "{table}");
+    assert!(table.lines().any(|l| l.starts_with("write amplification ")), "{table}");
     let stats = json(&ok(&place.warp("stats", ["--json"])));
     assert_eq!(stats["keys"], 3, "{stats}");
+    for name in ["put_bytes", "moved_bytes", "freed_bytes", "slowdown_micros"] {
+        assert_eq!(stats[name], 0, "nothing was written since this open: {stats}");
+    }
 }
 
 #[test]
@@ -448,6 +458,104 @@ fn upkeep_commands_work_on_what_is_there() {
     let said = json(&ok(&place.warp("checkpoint", ["--json"])));
     assert!(said["checkpoint"]["seconds"].is_number(), "{said}");
     assert_eq!(place.get("k"), b"v");
+}
+
+#[test]
+fn compact_gives_back_what_was_overwritten() {
+    let place = Place::new();
+    let lines = |value: &str, step| -> Vec<u8> {
+        let value = value.repeat(100);
+        (0..500).step_by(step).flat_map(|i| format!("key{i}\t{value}{i}\n").into_bytes()).collect()
+    };
+    // Of what the first load wrote, every third record lives.
+    ok(&place.feed("load", &["-", "-o", "shards=2"], &lines("old", 1)));
+    ok(&place.feed("load", &["-"], &[lines("mid", 2), lines("mid", 3)].concat()));
+    ok(&place.feed("load", &["-"], &[lines("new", 2), lines("new", 3)].concat()));
+    let said = json(&ok(&place.warp("compact", ["--json"])));
+    let number = |name: &str| said["compact"][name].as_u64().unwrap();
+    assert!(number("log_bytes") < number("log_bytes_before") / 3 * 2, "{said}");
+    assert_eq!(number("log_bytes"), number("live_bytes"), "{said}");
+    assert!(number("freed_bytes") > 0 && number("moved_bytes") > 0, "{said}");
+    for (key, value) in [("key499", "old"), ("key498", "new"), ("key495", "new")] {
+        let expected = format!("{}{}", value.repeat(100), &key[3..]);
+        assert_eq!(place.get(key), expected.as_bytes());
+    }
+    let said = text(&place.warp("compact", [""; 0]));
+    assert!(said.starts_with("compact done in "), "{said}");
+    fails(&place.warp("compact", ["-o", "read_only=true"]), 8);
+}
+
+#[test]
+fn a_backup_is_restored_as_it_was() {
+    let place = Place::new();
+    let (copy, back) = (place.path("copies/one"), place.path("back"));
+    place.put("k", "old");
+    let said = text(&place.warp("backup", [&copy]));
+    assert!(said.starts_with("backed up 1 record, "), "{said}");
+    place.put("k", "new");
+    place.put("later", "v");
+
+    let before = listing(&copy);
+    let restore = || Command::new(WARP).arg("restore").arg(&copy).arg(&back).output().unwrap();
+    let said = text(&restore());
+    assert!(said.starts_with("restored 1 record, "), "{said}");
+    assert_eq!(listing(&copy), before, "a restore leaves the backup a backup");
+    let error = fails(&restore(), 2);
+    assert_eq!(error, format!("warp: {} is not empty; name a new directory", back.display()));
+
+    let get = |key: &str| Command::new(WARP).arg("get").arg(&back).arg(key).output().unwrap();
+    assert_eq!(ok(&get("k")), b"old");
+    fails(&get("later"), 1);
+    ok(&Command::new(WARP).arg("put").arg(&back).args(["k", "own"]).output().unwrap());
+    assert_eq!((&*ok(&get("k")), &*place.get("k")), (&b"own"[..], &b"new"[..]));
+    assert_eq!(listing(&copy), before, "the restored database shares no file with the backup");
+}
+
+#[test]
+fn a_backup_is_brought_up_to_date_only_if_asked_for() {
+    let place = Place::new();
+    let copy = place.path("copy");
+    let args = |extra: &'static str| [copy.as_os_str().to_owned(), extra.into()];
+    place.put("k", "old");
+    ok(&place.warp("backup", args("--incremental")));
+    place.put("k", "new");
+    let error = fails(&place.warp("backup", args("--json")), 2);
+    assert!(error.contains("is not empty") && error.contains("--incremental"), "{error}");
+    let said =
+        json(&ok(&place.command("backup", args("--incremental")).arg("--json").output().unwrap()));
+    assert_eq!(said["backup"]["records"], 1, "{said}");
+    assert!(said["backup"]["bytes"].as_u64().unwrap() > 0, "{said}");
+    let get = Command::new(WARP).arg("get").arg(&copy).arg("k").output().unwrap();
+    assert_eq!(ok(&get), b"new");
+    // Neither another database's backup nor somebody's files are written over.
+    let other = Place::new();
+    other.put("x", "y");
+    fails(&other.warp("backup", args("--incremental")), 2);
+    let files = other.path("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("precious"), "data").unwrap();
+    for args in [&[files.as_os_str()][..], &[files.as_os_str(), OsStr::new("--incremental")]] {
+        fails(&other.warp("backup", args), 2);
+    }
+    assert_eq!(fs::read_dir(&files).unwrap().count(), 1);
+}
+
+#[test]
+fn a_damaged_backup_is_not_restored() {
+    let place = Place::new();
+    let (copy, back) = (place.path("copy"), place.path("back"));
+    let value = "0123456789abcdef".repeat(64);
+    place.put("k", &value);
+    ok(&place.warp("backup", [&copy]));
+    let (path, mut bytes) = listing(&copy)
+        .into_iter()
+        .find(|(_, bytes)| bytes.windows(value.len()).any(|w| w == value.as_bytes()))
+        .unwrap();
+    let at = bytes.windows(value.len()).position(|w| w == value.as_bytes()).unwrap();
+    bytes[at + 100] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    fails(&Command::new(WARP).arg("restore").arg(&copy).arg(&back).output().unwrap(), 4);
+    assert!(!back.exists());
 }
 
 #[test]
@@ -560,7 +668,7 @@ fn a_key_over_the_limit_answers_9() {
 fn help_and_version_go_to_standard_output() {
     let help = Command::new(WARP).arg("--help").output().unwrap();
     let help = text(&help);
-    for word in ["Exit codes:", "load", "checkpoint", "--hex"] {
+    for word in ["Exit codes:", "load", "checkpoint", "restore", "--hex"] {
         assert!(help.contains(word), "{word} is not in {help}");
     }
     let version = text(&Command::new(WARP).arg("--version").output().unwrap());

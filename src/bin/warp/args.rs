@@ -13,9 +13,9 @@ Keys and values on the command line are taken byte for byte, as the shell passes
 or --base64 they are decoded first, which is the way to name bytes that no shell can pass. Put -- \
 before a key or a value that begins with a dash.
 
-Commands that only read (get, scan, stats, dump, verify) open the database read-only. Only put and \
-load create one that does not exist. A database that another process has open is waited for 2 \
-seconds; -o open_timeout_ms=N waits longer.
+Commands that only read (get, scan, stats, dump, verify, restore) open the database read-only. \
+Only put and load create one that does not exist. A database that another process has open is \
+waited for 2 seconds; -o open_timeout_ms=N waits longer.
 
 Errors are one line on standard error, or with --json one object with the fields error, message \
 and exit_code. A reader that closes the pipe early (warp scan DB | head) is no error.
@@ -87,9 +87,27 @@ pub enum Command {
     Checkpoint(Database),
     /// Put everything that was written on the device
     Sync(Database),
+    /// Reclaim the space of what was overwritten and deleted
+    Compact(Database),
+    /// Copy the database, as of one moment, into a directory that opens as a database of its own
+    #[command(after_long_help = BACKUP_HELP)]
+    Backup(Backup),
+    /// Check a backup and copy it into a new directory, as a database to go on with
+    Restore(Restore),
     /// Read every record and check it against its checksum
     Verify(Verify),
 }
+
+const BACKUP_HELP: &str = "\
+The database is opened for writing, so that what it holds is on the device before it is copied, \
+though it is not changed; -o read_only=true backs up a cleanly closed one that cannot be written.
+
+Files that will never change again are linked rather than copied where the file system can do \
+that: the backup costs little space, and outlives the database, but shares its device. Copy the \
+directory to another device to survive the loss of this one.
+
+A backup that has been opened for writing is a database of its own, and no longer brought up to \
+date. Open it with restore, or read-only (get, scan, dump, verify), to keep it a backup.";
 
 #[derive(Args)]
 pub struct Database {
@@ -200,6 +218,30 @@ pub struct Dump {
 pub struct Verify {
     #[command(flatten)]
     pub database: Database,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Args)]
+pub struct Backup {
+    #[command(flatten)]
+    pub database: Database,
+    /// Directory of the backup: a new or an empty one
+    #[arg(value_name = "DIR")]
+    pub to: PathBuf,
+    /// Bring an earlier backup of this database in DIR up to date
+    #[arg(long)]
+    pub incremental: bool,
+}
+
+#[derive(Args)]
+pub struct Restore {
+    /// Directory of the backup, or of any database
+    #[arg(value_name = "BACKUP")]
+    pub path: PathBuf,
+    /// Directory of the restored database: a new or an empty one
+    #[arg(value_name = "DIR")]
+    pub to: PathBuf,
     #[command(flatten)]
     pub progress: ProgressArgs,
 }

@@ -7,7 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backup;
 mod bytes;
+mod compact;
+mod copy;
 mod delete;
 mod dump;
 mod failure;
@@ -17,6 +20,7 @@ mod open;
 mod output;
 mod progress;
 mod put;
+mod restore;
 mod scan;
 mod stats;
 mod text;
@@ -62,6 +66,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Dump(args) => dump::run(global, &args),
         Command::Checkpoint(args) => upkeep::checkpoint(global, &args),
         Command::Sync(args) => upkeep::sync(global, &args),
+        Command::Compact(args) => compact::run(global, &args),
+        Command::Backup(args) => backup::run(global, &args),
+        Command::Restore(args) => restore::run(global, &args),
         Command::Verify(args) => verify::run(global, &args),
     }
 }

@@ -33,15 +33,15 @@ pub fn run(global: &Global, args: &Verify) -> Outcome {
 
 /// What was read.
 #[derive(Default)]
-struct Report {
-    records: u64,
-    key_bytes: u64,
-    value_bytes: u64,
+pub struct Report {
+    pub records: u64,
+    pub key_bytes: u64,
+    pub value_bytes: u64,
 }
 
 /// Reads every record on both ways to it: by iteration and through the index. The first defect
 /// ends it.
-fn check(db: &Db, mut progress: Progress) -> Outcome<Report> {
+pub fn check(db: &Db, mut progress: Progress) -> Outcome<Report> {
     let mut report = Report::default();
     let mut iter = db.iter(&[])?;
     while iter.advance()? {
