@@ -616,6 +616,92 @@ fn a_database_in_use_answers_5() {
     assert_eq!(place.get("a"), b"1");
 }
 
+/// `warp bench` in a directory of its own, which must be empty afterwards.
+fn bench(args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let output =
+        Command::new(WARP).arg("bench").args(args).arg("--dir").arg(dir.path()).output().unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "the benchmark removes its files");
+    output
+}
+
+const SMALL: [&str; 4] = ["--keys", "2000", "--value-len", "40"];
+const SHORT: [&str; 6] = ["--operations", "4000", "--rounds", "1", "--seconds", "0.1"];
+
+#[test]
+fn the_core_benchmark_measures_everything() {
+    let said = json(&ok(&bench(&[&["core", "--json"][..], &SMALL, &SHORT].concat())));
+    let rows = said["rows"].as_array().unwrap();
+    let figure = |name: &str| {
+        let row = rows.iter().find(|r| r["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+        assert!(row["unit"].is_string(), "{row}");
+        row["engine"].as_f64().unwrap()
+    };
+    for name in [
+        "empty database, on disk",
+        "fill random, 1 thread",
+        "index",
+        "get uniform, 1 thread",
+        "get zipfian, 2 threads",
+        "multi_get(32), 1 thread",
+        "overwrite uniform, 2 threads",
+        "mixed 50/50 zipfian, 2 threads",
+        "mixed 50/50 zipfian, 24 threads",
+        "latency of get, mixed, 1 thread, 99.99 %",
+        "latency of put, mixed, 1 thread, longest",
+        "close",
+        "open after a clean close",
+        "durable put, 1 thread",
+        "durable put, 24 threads",
+        "open after SIGKILL under load",
+    ] {
+        assert!(figure(name) > 0.0, "{name}: {said}");
+    }
+    assert_eq!(figure("open after SIGKILL, keys checked"), 2000.0);
+}
+
+#[test]
+fn the_core_benchmark_measures_what_is_asked_for() {
+    let args = [&["core", "--only", "SIGKILL"][..], &SMALL, &SHORT].concat();
+    let said = text(&bench(&args));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("2000 keys of 16 bytes, values of 40, durability "), "{said}");
+    assert_eq!(lines.len(), 4, "{said}");
+    assert!(lines[1..].iter().all(|l| l.starts_with("open after SIGKILL")), "{said}");
+    let args = [&["core", "--only", "no such figure"][..], &SMALL, &SHORT].concat();
+    assert!(fails(&bench(&args), 2).contains("no such figure"));
+}
+
+#[test]
+fn the_sweep_stands_beside_the_target() {
+    let args = [&["sweep", "--threads", "2,4", "--seconds", "0.1"][..], &SMALL].concat();
+    let said = text(&bench(&args));
+    assert_eq!(said.lines().count(), 4, "{said}");
+    let said = json(&ok(&bench(&[&["--json"][..], &args].concat())));
+    let rows = said["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2, "{said}");
+    assert_eq!((&rows[0]["threads"], &rows[0]["efficiency"]), (&2.into(), &1.0.into()));
+    let linear = |row: usize| rows[row]["linear"].as_f64().unwrap();
+    assert!((linear(1) / linear(0) - 2.0).abs() < 1e-9, "{said}");
+    assert!(rows[1]["operations_per_second"].as_f64().unwrap() > 0.0, "{said}");
+}
+
+#[test]
+fn wrong_options_of_a_benchmark_are_refused() {
+    for args in [
+        &["core", "--durability", "maybe", "--only", "empty"][..],
+        &["core", "-o", "shard=3", "--only", "empty"],
+        &["sweep", "--threads", "0"],
+        &["sweep", "--seconds", "-1"],
+        &["core", "--keys", "0"],
+    ] {
+        fails(&bench(args), 2);
+    }
+    fails(&Command::new(WARP).arg("bench").output().unwrap(), 2);
+    let nowhere = ["bench", "sweep", "--dir", "/no/such/directory"];
+    fails(&Command::new(WARP).args(nowhere).output().unwrap(), 3);
+}
+
 #[test]
 fn errors_in_json_are_one_object() {
     let place = Place::new();

@@ -1,7 +1,8 @@
 //! The command line: every command, argument and word of help.
 //!
-//! The database directory is the first positional argument of every command. Keys, values and
-//! prefixes stay `OsString`s here, so that bytes which are no UTF-8 reach the engine unchanged.
+//! The database directory is the first positional argument of every command but `bench`. Keys,
+//! values and prefixes stay `OsString`s here, so that bytes which are no UTF-8 reach the engine
+//! unchanged.
 
 use crate::text::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -94,6 +95,9 @@ pub enum Command {
     Backup(Backup),
     /// Check a backup and copy it into a new directory, as a database to go on with
     Restore(Restore),
+    /// Measure the engine on this machine, in a temporary directory
+    #[command(subcommand, after_long_help = BENCH_HELP)]
+    Bench(Bench),
     /// Read every record and check it against its checksum
     Verify(Verify),
 }
@@ -108,6 +112,14 @@ directory to another device to survive the loss of this one.
 
 A backup that has been opened for writing is a database of its own, and no longer brought up to \
 date. Open it with restore, or read-only (get, scan, dump, verify), to keep it a backup.";
+
+const BENCH_HELP: &str = "\
+Every value that is read is checked, and figures are medians of rounds in which the engine and the \
+yardstick take turns. The yardstick does what nothing could do with less: a get is one probe of an \
+array and one copy, a put one copy and its checksum, a durable put one write and one sync of a \
+prepared file. It never deletes, grows, locks or recovers; the ratio says what these cost.
+
+-o sets options of the databases that are measured.";
 
 #[derive(Args)]
 pub struct Database {
@@ -246,6 +258,78 @@ pub struct Restore {
     pub progress: ProgressArgs,
 }
 
+#[derive(Subcommand)]
+pub enum Bench {
+    /// The core figures, beside what the bare machine does
+    Core(BenchCore),
+    /// Mixed reads and writes, zipfian, from few threads to many, beside the target
+    Sweep(BenchSweep),
+    /// The process that core kills to measure the open after it
+    #[command(hide = true)]
+    Child(BenchChild),
+}
+
+#[derive(Args)]
+pub struct BenchPlace {
+    /// Number of keys, of 16 bytes each
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 34))]
+    pub keys: u64,
+    /// Bytes of a value; 8 is the least that tells one value from another
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
+    pub value_len: u32,
+    /// Durability of the database: none, process, periodic or sync
+    #[arg(long, value_name = "NAME", default_value = "process")]
+    pub durability: String,
+    /// Make the temporary directory in this one instead of the system's
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct BenchCore {
+    #[command(flatten)]
+    pub place: BenchPlace,
+    /// Operations of one round
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 34))]
+    pub operations: u64,
+    /// Rounds of which the median is taken
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// Length of the parts that go by time: a round of durable puts, the load before the kill
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Measure only the figures with this in their name
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+}
+
+#[derive(Args)]
+pub struct BenchSweep {
+    #[command(flatten)]
+    pub place: BenchPlace,
+    /// Numbers of threads; efficiency is against the first of them
+    #[arg(long, value_name = "N,N…", value_delimiter = ',')]
+    #[arg(default_values_t = [1, 2, 3, 4, 6, 8, 12, 16, 20, 24])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Vec<u32>,
+    /// How long each number of threads runs
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
+    pub seconds: f64,
+}
+
+#[derive(Args)]
+pub struct BenchChild {
+    pub path: PathBuf,
+    pub keys: u64,
+    pub value_len: u32,
+    #[arg(value_parser = option_pair)]
+    pub options: Vec<(String, String)>,
+}
+
 #[derive(Args)]
 pub struct ProgressArgs {
     /// Show progress on standard error: auto is a bar when that is a terminal; --progress alone
@@ -260,6 +344,13 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(s) if (0.01..=3600.0).contains(&s) => Ok(s),
+        _ => Err("a number of seconds from 0.01 to 3600".to_owned()),
+    }
 }
 
 fn option_pair(text: &str) -> Result<(String, String), String> {
@@ -281,7 +372,9 @@ mod tests {
 
     #[test]
     fn every_command_takes_the_database_first() {
-        for command in Cli::command().get_subcommands() {
+        // The benchmark makes databases of its own.
+        let takes_one = |c: &&clap::Command| c.get_name() != "bench";
+        for command in Cli::command().get_subcommands().filter(takes_one) {
             let first = command.get_positionals().next().expect("a positional argument");
             assert_eq!(first.get_id(), "path", "warp {}", command.get_name());
         }

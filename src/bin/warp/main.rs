@@ -4,10 +4,14 @@
 //! through [`open`], and answers with [`failure::Outcome`]; only this file turns that into an
 //! exit code and a line on standard error.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
 mod backup;
+// Calls the engine through its C ABI, as the bindings do, and reads mapped files.
+#[allow(unsafe_code)]
+mod bench;
+mod benchmark;
 mod bytes;
 mod compact;
 mod copy;
@@ -69,6 +73,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Compact(args) => compact::run(global, &args),
         Command::Backup(args) => backup::run(global, &args),
         Command::Restore(args) => restore::run(global, &args),
+        Command::Bench(bench) => benchmark::run(global, &bench),
         Command::Verify(args) => verify::run(global, &args),
     }
 }

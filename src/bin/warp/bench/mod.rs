@@ -72,10 +72,13 @@ pub struct Row {
 
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:<40} {:>11.3} {:<11}", self.name, self.engine, self.unit)?;
+        write!(f, "{:<40} {:>11.3} ", self.name, self.engine)?;
         match self.yardstick {
-            Some(y) => write!(f, " yardstick {:>11.3}   ratio {:.2}", y, self.engine / y),
-            None => Ok(()),
+            Some(y) => {
+                let ratio = self.engine / y;
+                write!(f, "{:<8} yardstick {y:>11.3}   ratio {ratio:.2}", self.unit)
+            }
+            None => f.write_str(self.unit),
         }
     }
 }
