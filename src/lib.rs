@@ -34,6 +34,12 @@ mod limits;
 mod log;
 mod options;
 mod packed;
+#[cfg(feature = "sabotage")]
+#[doc(hidden)]
+pub mod sabotage;
+#[cfg(not(feature = "sabotage"))]
+#[allow(dead_code)]
+mod sabotage;
 mod sys;
 mod value;
 

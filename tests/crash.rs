@@ -11,18 +11,28 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |s| s.parse().unwrap())
 }
 
-#[test]
-fn every_crash_leaves_what_was_promised() {
-    let (first, limit) = (number("WARP_SEED", 1), Duration::from_secs(number("WARP_SECONDS", 40)));
+/// Runs `work` for one seed after the other until the time is up.
+fn seeds(seconds: u64, work: impl Fn(u64, &mut lab::Report) -> Result<(), lab::Violation>) {
+    let (first, seconds) = (number("WARP_SEED", 1), number("WARP_SECONDS", seconds));
     let begin = Instant::now();
     let mut report = lab::Report::default();
-    let mut seed = first;
-    while begin.elapsed() < limit {
-        if let Err(violation) = lab::sweep(seed, &mut report) {
+    for seed in first.. {
+        if let Err(violation) = work(seed, &mut report) {
             panic!("WARP_SEED={} breaks a promise: {}", violation.seed, violation.what);
         }
-        seed += 1;
+        if begin.elapsed() >= Duration::from_secs(seconds) {
+            break;
+        }
     }
     println!("{} crash points from seed {first}: {report:?}", report.crash_points());
-    assert!(report.second_crashes > 0);
+}
+
+#[test]
+fn every_crash_leaves_what_was_promised() {
+    seeds(30, lab::sweep);
+}
+
+#[test]
+fn every_fault_is_told_and_loses_nothing() {
+    seeds(15, |seed, report| lab::faults(seed, 1, report));
 }

@@ -49,7 +49,7 @@ fn key(n: u32) -> Vec<u8> {
 fn filled(dir: &Path) -> Db {
     let db = open(dir).unwrap();
     for n in 0..600 {
-        db.put(&key(n), &[n as u8; 1000]).unwrap();
+        db.put(&key(n), &[n as u8; 8000]).unwrap();
     }
     db
 }
@@ -58,7 +58,7 @@ fn filled(dir: &Path) -> Db {
 fn check_prefix(db: &Db) -> u32 {
     let there = (0..600).take_while(|n| db.exists(&key(*n)).unwrap()).count() as u32;
     for n in 0..600 {
-        let expected = (n < there).then(|| vec![n as u8; 1000]);
+        let expected = (n < there).then(|| vec![n as u8; 8000]);
         assert_eq!(db.get(&key(n)).unwrap(), expected, "key {n} of {there}");
     }
     there
@@ -191,7 +191,7 @@ fn a_lost_index_image_brings_nothing_back() {
         let expected = match n % 3 {
             0 => None,
             1 => Some(b"again".to_vec()),
-            _ => Some(vec![n as u8; 1000]),
+            _ => Some(vec![n as u8; 8000]),
         };
         assert_eq!(db.get(&key(n)).unwrap(), expected, "key {n}");
     }

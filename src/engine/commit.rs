@@ -19,6 +19,7 @@ use super::Engine;
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::log::record::{record_len, Kind, KILLED_LEN};
+use crate::sabotage::{self, Sabotage};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -191,6 +192,9 @@ impl Engine {
         self.check_writable()?;
         let mut segments = Vec::new();
         locked.state(home).log.unsynced(&mut segments);
+        if sabotage::is(Sabotage::UnsyncedGroup) {
+            return Ok(());
+        }
         let synced = segments
             .iter()
             .try_for_each(|(s, _)| s.sync().map_err(|e| sync_failed(s, &e)))
@@ -308,5 +312,32 @@ impl<'a> Group<'_, 'a> {
         let changes = self.engine.append_batch(batch, self.home, locked)?;
         self.changes.extend(changes);
         Ok(true)
+    }
+}
+
+#[cfg(all(test, feature = "lab"))]
+mod tests {
+    use super::*;
+    use crate::lab::disk::{Disk, Fault};
+    use crate::lab::session::Setup;
+    use crate::options::Durability;
+    use crate::Batch;
+
+    /// A batch that deletes what its group has just put syncs what is pending first. When that
+    /// failed, the next sync found nothing left to sync, and the group was acknowledged.
+    #[test]
+    fn a_group_whose_first_sync_fails_is_not_acknowledged() {
+        let disk = Disk::new(1);
+        let engine = Setup { shards: 1, durability: Durability::Sync }.open(&disk).unwrap();
+        engine.put(b"before", b"").unwrap();
+        let mut batch = Batch::new();
+        batch.delete(b"key").unwrap();
+        let batch = Prepared::new(&engine, batch.as_packed()).unwrap();
+        let put = Write::Put { key: b"key", value: b"value" };
+        let requests = [Request::One(put, engine.hasher.hash(b"key")), Request::Batch(&batch)];
+        disk.set_fault(Some(Fault::Sync(disk.calls().1 + 1)));
+        let answers = engine.commit_group(&requests);
+        assert!(answers.iter().all(Result::is_err), "{answers:?}");
+        assert_eq!(engine.read(b"key", |_, v| v.to_vec()).unwrap(), None);
     }
 }

@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::index::entry::Location;
 use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
+use crate::sabotage::{self, Sabotage};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -139,8 +140,8 @@ impl Compaction {
             return;
         }
         let (safe, published) = (epoch::safe_epoch(), engine.checkpoints.last_begun_published());
-        let is_free =
-            |e: &Emptied| e.epoch < safe && (engine.home.is_none() || e.checkpoint < published);
+        let early = engine.home.is_none() || sabotage::is(Sabotage::EarlyFree);
+        let is_free = |e: &Emptied| e.epoch < safe && (early || e.checkpoint < published);
         let (free, rest) = std::mem::take(&mut freeing.emptied).into_iter().partition(is_free);
         freeing.emptied = rest;
         let free: Vec<Emptied> = free;
@@ -256,6 +257,9 @@ impl Engine {
             for victim in victims.iter().filter(|v| v.garbage > 0) {
                 emptied += u64::from(self.empty(&victim.segment)?);
             }
+            if sabotage::is(Sabotage::EarlyFree) {
+                self.compaction.free(self);
+            }
             self.checkpoint()?;
             // Readers leave within moments.
             for _ in 0..100 {
@@ -279,6 +283,19 @@ impl Engine {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Empties the `n`-th sealed segment, whatever it would gain, and frees what may be freed.
+    #[cfg(feature = "lab")]
+    pub(crate) fn compact_one(&self, n: usize) -> Result<()> {
+        self.check_writable()?;
+        let _running = self.compaction.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.compaction.free(self);
+        let (_, _, victims) = self.candidates();
+        if let Some(victim) = victims.get(n % victims.len().max(1)) {
+            self.empty(&victim.segment)?;
+        }
+        Ok(())
     }
 
     /// All sealed segments that are not on their way out: bytes of records, bytes of garbage.
@@ -369,7 +386,7 @@ impl Engine {
         let len = record.total_len();
         if record.kind == Kind::Delete {
             let horizon = Killed::decode(record.value).horizon;
-            if horizon < oldest_other {
+            if horizon < oldest_other || sabotage::is(Sabotage::DroppedDeletes) {
                 return Ok(0);
             }
             let at = state.cold.append(head, record.key, record.value, &self.source)?;

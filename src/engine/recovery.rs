@@ -31,6 +31,7 @@ use crate::log::record::{self, Killed, Kind, Record, FLAG_IN_BATCH, RECORD_HEADE
 use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
 use crate::log::Position;
+use crate::sabotage::{self, Sabotage};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -196,6 +197,9 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         let log = next.fetch_add(1, Ordering::Relaxed);
         let Some(segments) = found.logs.get(log) else { return Ok(()) };
         let end = replay.log(log, segments)?;
+        if sabotage::is(Sabotage::EarlyForget) {
+            replay.forget_deletes()?;
+        }
         *ends[log].lock().unwrap_or_else(PoisonError::into_inner) = end;
     })?;
     replay.forget_deletes()?;

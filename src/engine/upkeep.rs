@@ -5,6 +5,7 @@
 
 use super::Engine;
 use crate::error::{Error, Result};
+use crate::log::source::POPULATE_AHEAD_FIRST;
 use crate::options::Durability;
 use crate::sys::spawn_upkeep;
 use std::sync::mpsc::{channel, Receiver, Sender};
@@ -86,14 +87,14 @@ impl Engine {
     /// Makes ready what one log will need next.
     pub(crate) fn prepare(&self, number: usize) {
         let shard = &self.shards[number];
-        let work = shard.lock().log.to_prepare();
+        let work = shard.lock().log.work_to_prepare();
         if let Some((segment, from, to)) = work.populate {
             segment.populate(from, to);
             shard.lock().log.prepared(&segment, to);
         }
         if let Some(capacity) = work.capacity {
             // If this fails, the writer that needs the segment tries itself, and is told.
-            let Ok(segment) = self.source.create(capacity) else { return };
+            let Ok(segment) = self.source.create(capacity, POPULATE_AHEAD_FIRST) else { return };
             let unwanted = shard.lock().log.set_prepared(segment);
             if let Some(segment) = unwanted {
                 let _ = self.source.discard(&segment);

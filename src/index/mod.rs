@@ -82,7 +82,7 @@ fn is_changing(word: u64) -> bool {
 /// The line of a group of `lines` in which the search for a tag begins.
 #[inline(always)]
 fn home(tag: u32, lines: usize) -> usize {
-    (u64::from(tag) * lines as u64 >> TAG_BITS) as usize
+    ((u64::from(tag) * lines as u64) >> TAG_BITS) as usize
 }
 
 impl Index {

@@ -75,10 +75,12 @@ enum Change {
 
 impl Change {
     fn dir(&self) -> Option<&Path> {
+        self.path().parent()
+    }
+
+    fn path(&self) -> &Path {
         match self {
-            Change::Add(path, _) | Change::Remove(path) | Change::Rename(_, path, _) => {
-                path.parent()
-            }
+            Change::Add(path, _) | Change::Remove(path) | Change::Rename(_, path, _) => path,
         }
     }
 
@@ -169,6 +171,15 @@ impl Disk {
     /// The disk now.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.state().snapshot(None)
+    }
+
+    /// Takes away every file whose name ends so.
+    pub(crate) fn lose(&self, ending: &str) {
+        let state = &mut *self.state();
+        for names in [&mut state.live, &mut state.durable] {
+            names.retain(|path, _| !path.to_string_lossy().ends_with(ending));
+        }
+        state.pending.retain(|change| !change.path().to_string_lossy().ends_with(ending));
     }
 
     /// Begins to take a snapshot before every call that changes something.

@@ -6,18 +6,28 @@
 //! | [`workload`], [`session`] | what is done to a database, and what was acknowledged |
 //! | [`oracle`] | what may be there after a crash |
 //! | [`sweep`] | a crash at every call, and at every call of the recovery, two deep |
+//! | [`faults`] | an error at every call, a failed sync, a full disk |
+//! | [`kill`] | real processes, killed or with a system call made to fail |
 //!
 //! Not part of the library's interface: for the tests and for `warp crashtest`.
 
-mod disk;
+pub(crate) mod disk;
+mod faults;
 mod inode;
+pub mod kill;
 mod oracle;
 mod random;
-mod session;
+#[cfg(test)]
+mod regressions;
+pub(crate) mod session;
 mod sweep;
 mod workload;
 
+#[cfg(feature = "sabotage")]
+pub use crate::sabotage;
 pub use random::mix;
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// What a run of the simulated disk did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +42,8 @@ pub struct Report {
     pub crashes: u64,
     /// Crashed disks of recoveries that were recovered and judged.
     pub second_crashes: u64,
+    /// Workloads that were run with a fault.
+    pub faults: u64,
 }
 
 impl Report {
@@ -48,6 +60,27 @@ pub struct Violation {
     pub seed: u64,
     /// Where, and what is wrong.
     pub what: String,
+}
+
+/// Runs `work` for one seed. It keeps where it is in the text that it is given, which becomes part
+/// of the violation, should it find one or panic.
+fn place_of<T>(
+    seed: u64,
+    work: impl FnOnce(&mut String) -> Result<T, String>,
+) -> Result<T, Violation> {
+    let mut place = "at the beginning".to_owned();
+    let found = catch_unwind(AssertUnwindSafe(|| work(&mut place))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied());
+        Err(format!("a panic: {}", text.unwrap_or("without a text")))
+    });
+    found.map_err(|what| Violation { seed, what: format!("{place}: {what}") })
+}
+
+/// Runs the workload of one seed once for each fault, every `stride`-th of each kind.
+pub fn faults(seed: u64, stride: u64, report: &mut Report) -> Result<(), Violation> {
+    report.seeds += 1;
+    faults::run(seed, stride, report)
 }
 
 /// Crashes the workload of one seed everywhere.

@@ -103,6 +103,7 @@ impl Session {
                 assert!(engine.is_durable(token)?, "the pass of a token makes it durable");
             }
             Step::Checkpoint => engine.checkpoint()?,
+            Step::CompactOne(n) => engine.compact_one(*n)?,
             Step::Compact => engine.compact_all()?,
             Step::Prepare(n) => engine.prepare(n % self.setup.shards),
             Step::Reopen => {

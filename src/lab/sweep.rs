@@ -6,7 +6,7 @@
 //! times with other sectors surviving. Each such disk is recovered and judged by the oracle. That
 //! recovery has crashes of its own, before each of its calls; they are recovered and judged too.
 //! What a recovery found is what every later one must find: after a power loss exactly.
-//! Now and then a recovered database is used, closed and opened again. After the steps one of the
+//! Now and then the index image is lost as well, and a recovered database is used, closed and opened again. After the steps one of the
 //! crashes is taken for good, and the workload goes on from what it left.
 
 use super::disk::{Disk, Snapshot};
@@ -14,9 +14,8 @@ use super::oracle::{contents, Crash, Oracle, UnderWay};
 use super::random::Random;
 use super::session::{Session, Setup};
 use super::workload::{Step, Workload};
-use super::{Report, Violation};
+use super::{place_of, Report, Violation};
 use crate::engine::Engine;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 /// Steps between two crashes that are taken for good.
@@ -28,14 +27,7 @@ const POWER_LOSSES: usize = 2;
 
 /// Runs one seed.
 pub(crate) fn run(seed: u64, report: &mut Report) -> Result<(), Violation> {
-    let mut place = "at the beginning".to_owned();
-    let sweep = || Sweep { random: Random::new(seed), report, place: &mut place }.run(seed);
-    let found = catch_unwind(AssertUnwindSafe(sweep)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(panic.downcast_ref::<&str>().copied());
-        Err(format!("a panic: {}", text.unwrap_or("without a text")))
-    });
-    found.map_err(|what| Violation { seed, what: format!("{place}: {what}") })
+    place_of(seed, |place| Sweep { random: Random::new(seed), report, place }.run(seed))
 }
 
 struct Sweep<'a> {
@@ -74,7 +66,7 @@ impl Sweep<'_> {
             let mut last = None;
             for n in 0..STEPS {
                 let step = workload.step();
-                *self.place = format!("{setup:?}, life {life}, step {n} {}", name(&step));
+                *self.place = format!("{setup:?}, life {life}, step {n} {}", step.name());
                 let plan = session.plan(&step);
                 let before = session.oracle.clone();
                 session.run(&step, plan.as_ref()).map_err(|e| format!("it fails: {e}"))?;
@@ -129,6 +121,11 @@ impl Sweep<'_> {
                     "{place}, call {} {:?}, {crash:?} with {seed:#x}",
                     moment.call, moment.kind
                 );
+                if self.random.one_in(5) {
+                    // The index must be rebuilt from the segments.
+                    self.place.push_str(", without images");
+                    disk.lose(".img");
+                }
                 disk.record();
                 let (engine, oracle) = recover(setup, &disk, &session.oracle, crash, under_way)?;
                 self.report.crashes += 1;
@@ -196,15 +193,5 @@ impl Sweep<'_> {
             return Err("after recovery and a proper close something else is there".to_owned());
         }
         Ok(())
-    }
-}
-
-fn name(step: &Step) -> String {
-    match step {
-        Step::One(_, Some(value)) => format!("put of {} bytes", value.len()),
-        Step::One(_, None) => "delete".to_owned(),
-        Step::Swap(..) => "compare-and-swap".to_owned(),
-        Step::Batch(changes) => format!("batch of {}", changes.len()),
-        other => format!("{other:?}").to_lowercase(),
     }
 }

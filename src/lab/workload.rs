@@ -26,10 +26,25 @@ pub(crate) enum Step {
     Checkpoint,
     /// All of compaction that can be done now.
     Compact,
+    /// Compaction of one segment.
+    CompactOne(usize),
     /// What the preparation thread does.
     Prepare(usize),
     /// A proper close, and an open.
     Reopen,
+}
+
+impl Step {
+    /// For reports.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Step::One(_, Some(value)) => format!("put of {} bytes", value.len()),
+            Step::One(_, None) => "delete".to_owned(),
+            Step::Swap(..) => "compare-and-swap".to_owned(),
+            Step::Batch(changes) => format!("batch of {}", changes.len()),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
 }
 
 /// Makes steps, all from one seed.
@@ -65,8 +80,9 @@ impl Workload {
             32..=33 => Step::Sync,
             34 => Step::Token,
             35 => Step::Checkpoint,
-            36 => Step::Compact,
-            37..=38 => Step::Prepare(self.random.below(8) as usize),
+            36 if self.random.one_in(2) => Step::Compact,
+            36..=37 => Step::CompactOne(self.random.below(8) as usize),
+            38 => Step::Prepare(self.random.below(8) as usize),
             _ => Step::Reopen,
         }
     }

@@ -21,10 +21,11 @@ pub(crate) mod source;
 
 use crate::error::Result;
 use crate::index::entry::{Location, OFFSET_END};
+use crate::sabotage::{self, Sabotage};
 use crate::sys::map::HUGE_PAGE;
 use record::{record_len, Kind};
-use segment::{Segment, SEGMENT_HEADER, SEGMENT_MAX, SEGMENT_MIN};
-use source::SegmentSource;
+use segment::{Segment, SEGMENT_HEADER, SEGMENT_MAX, SEGMENT_MIN, SEGMENT_YOUNG};
+use source::{SegmentSource, POPULATE_INLINE};
 use std::sync::Arc;
 
 /// How far ahead of the tail pages are made present.
@@ -51,6 +52,7 @@ pub(crate) struct Log {
     /// Bytes of the records that live in the shard, by which segments are sized: about half of
     /// them, so that what lies dead in an active segment stays a fraction of what lives.
     pub(crate) live_bytes: u64,
+    last_capacity: usize,
     /// Whether the preparation thread works for this log.
     prepares: bool,
     /// Sealed segments with records that no sync has covered, and where they end.
@@ -94,6 +96,7 @@ impl Log {
             prepared: None,
             asked: false,
             live_bytes: 0,
+            last_capacity: 0,
             prepares,
             unsynced: Vec::new(),
         }
@@ -104,6 +107,7 @@ impl Log {
     pub(crate) fn resume(&mut self, last: &Arc<Segment>, end: usize, continues: bool) {
         self.next_ordinal = last.id.ordinal + 1;
         self.last_generation = last.id.generation;
+        self.last_capacity = last.len();
         self.last_end = end as u64;
         if continues {
             let mut active = Active::new(last.clone(), end, self.prepares);
@@ -179,7 +183,7 @@ impl Log {
             Some(segment) if segment.len() >= need => segment,
             other => {
                 self.prepared = other;
-                source.create(self.capacity_for(need))?
+                source.create(self.capacity_for(need), POPULATE_INLINE)?
             }
         };
         let previous = (self.last_generation, self.position().offset);
@@ -187,13 +191,16 @@ impl Log {
         self.seal();
         self.next_ordinal += 1;
         self.last_generation = segment.id.generation;
+        self.last_capacity = segment.len();
         self.active = Some(Active::new(segment, SEGMENT_HEADER, self.prepares));
         Ok(())
     }
 
     fn capacity_for(&self, need: usize) -> usize {
         let half = (self.live_bytes / 2).min(SEGMENT_MAX as u64) as usize;
-        let grown = half.next_power_of_two().clamp(SEGMENT_MIN, SEGMENT_MAX);
+        // A young log grows faster: each segment costs a file.
+        let young = (self.last_capacity * 4).min(SEGMENT_YOUNG);
+        let grown = half.next_power_of_two().max(young).clamp(SEGMENT_MIN, SEGMENT_MAX);
         if need <= grown {
             grown
         } else if need <= SEGMENT_MAX {
@@ -243,7 +250,9 @@ impl Log {
 
     /// All that no sync has covered, each segment with the end up to which it is to be synced.
     pub(crate) fn unsynced(&self, into: &mut Vec<(Arc<Segment>, usize)>) {
-        into.extend(self.unsynced.iter().cloned());
+        if !sabotage::is(Sabotage::ForgottenSealed) {
+            into.extend(self.unsynced.iter().cloned());
+        }
         if let Some(active) = &self.active {
             if active.tail > active.synced {
                 into.push((active.segment.clone(), active.tail));
@@ -265,7 +274,7 @@ impl Log {
     }
 
     /// What the preparation thread should do now.
-    pub(crate) fn to_prepare(&mut self) -> ToPrepare {
+    pub(crate) fn work_to_prepare(&mut self) -> ToPrepare {
         self.asked = false;
         let capacity = self.capacity_for(0);
         let Some(active) = &mut self.active else {
@@ -278,7 +287,7 @@ impl Log {
         let to = (tail + POPULATE_AHEAD).next_multiple_of(HUGE_PAGE).min(len);
         let populate =
             (to > active.populated).then(|| (active.segment.clone(), active.populated, to));
-        let wants_next = self.prepared.is_none() && tail > len / 2;
+        let wants_next = self.prepared.is_none() && tail > len / 4;
         ToPrepare { populate, capacity: wants_next.then_some(capacity) }
     }
 
@@ -330,7 +339,7 @@ impl Active {
         } else {
             usize::MAX
         };
-        populate.min(if has_next { usize::MAX } else { len / 2 })
+        populate.min(if has_next { usize::MAX } else { len / 4 })
     }
 }
 

@@ -36,6 +36,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) const SEGMENT_HEADER: usize = 128;
 /// Size of a segment of a large log.
 pub(crate) const SEGMENT_MAX: usize = OFFSET_END;
+/// Up to this, each segment of a log may be four times the one before it.
+pub(crate) const SEGMENT_YOUNG: usize = 1 << 20;
 /// Size of the first segment of a log.
 pub(crate) const SEGMENT_MIN: usize = 64 << 10;
 

@@ -41,9 +41,17 @@ pub(crate) struct Found {
 
 impl SlotTable {
     pub(crate) fn new() -> Self {
-        // SAFETY: a slot of zeros is an empty slot. Zeroed, so that the pages of the table are
-        // taken from the system only as they are used.
-        let slots = unsafe { Box::<[Slot; SEGMENT_SLOTS]>::new_zeroed().assume_init() };
+        let layout = std::alloc::Layout::new::<[Slot; SEGMENT_SLOTS]>();
+        // Zeroed by the system, so that its pages are taken only as they are used.
+        // SAFETY: the layout is not empty; a slot of zeros is an empty slot, and the memory is
+        // given back by the box with the layout that it was taken with.
+        let slots = unsafe {
+            let memory = std::alloc::alloc_zeroed(layout);
+            if memory.is_null() {
+                std::alloc::handle_alloc_error(layout);
+            }
+            Box::from_raw(memory.cast::<[Slot; SEGMENT_SLOTS]>())
+        };
         SlotTable { slots, free: Mutex::new(0), end: AtomicUsize::new(0) }
     }
 

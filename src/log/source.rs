@@ -8,6 +8,7 @@
 use super::segment::{file_name, Identity, Segment};
 use super::slots::SlotTable;
 use crate::error::{Error, Result};
+use crate::sabotage::{self, Sabotage};
 use crate::sys::io::Io;
 use crate::sys::map::Mapping;
 use std::path::PathBuf;
@@ -15,8 +16,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
-/// How much of a new segment is made present when it is made: two huge pages.
-const POPULATE_FIRST: usize = 4 << 20;
+/// How much of a new segment is made present when it is made ahead: a huge page.
+pub(crate) const POPULATE_AHEAD_FIRST: usize = 2 << 20;
+/// And when a writer waits for it: what keeps it going until the preparation thread comes.
+pub(crate) const POPULATE_INLINE: usize = 64 << 10;
 
 /// Makes segments for all logs of a database.
 pub(crate) struct SegmentSource {
@@ -91,8 +94,9 @@ impl SegmentSource {
         self.dir_dirty.store(true, Ordering::Release);
     }
 
-    /// Makes a segment of `capacity` bytes that belongs to no log yet.
-    pub(crate) fn create(&self, capacity: usize) -> Result<Segment> {
+    /// Makes a segment of `capacity` bytes, the first `populate` of them present, that belongs to
+    /// no log yet.
+    pub(crate) fn create(&self, capacity: usize, populate: usize) -> Result<Segment> {
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let id = Identity {
             database: self.database,
@@ -129,7 +133,7 @@ impl SegmentSource {
         self.dir_dirty.store(true, Ordering::Release);
         let mut segment = Segment::new(id, true, map, Some(file), path);
         segment.map_huge();
-        segment.populated = POPULATE_FIRST.min(capacity);
+        segment.populated = populate.min(capacity);
         segment.populate(0, segment.populated);
         Ok(segment)
     }
@@ -164,7 +168,9 @@ impl SegmentSource {
     pub(crate) fn sync_dir(&self) -> Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
         let _syncing = self.dir_sync.lock().unwrap_or_else(|e| e.into_inner());
-        if self.dir_dirty.swap(false, Ordering::AcqRel) {
+        if self.dir_dirty.swap(false, Ordering::AcqRel)
+            && !sabotage::is(Sabotage::UnsyncedDirectory)
+        {
             self.io
                 .sync_dir(dir)
                 .map_err(|e| Error::os(format!("sync directory {}", dir.display()), &e))?;

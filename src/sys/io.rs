@@ -10,6 +10,7 @@
 //! 4. A failed `sync_data` says nothing about what reached the device; it is never retried.
 
 use super::map::Mapping;
+use crate::sabotage::{self, Sabotage};
 use std::fmt::Debug;
 use std::io::Result;
 use std::path::Path;
@@ -81,12 +82,20 @@ pub(crate) fn read_file(io: &dyn Io, path: &Path) -> Result<Vec<u8>> {
 /// beside it, sync, rename, sync the directory.
 pub(crate) fn replace_file(io: &dyn Io, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let (temporary, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
+    if sabotage::is(Sabotage::CheckpointInPlace) && io.exists(&path)? {
+        let file = io.open(&path, true)?;
+        file.set_len(bytes.len() as u64)?;
+        file.write_all_at(bytes, 0)?;
+        return file.sync_data();
+    }
     if io.exists(&temporary)? {
         io.remove(&temporary)?;
     }
     let file = io.create(&temporary)?;
     file.write_all_at(bytes, 0)?;
-    file.sync_data()?;
+    if !sabotage::is(Sabotage::RenameBeforeSync) {
+        file.sync_data()?;
+    }
     drop(file);
     io.rename(&temporary, &path)?;
     io.sync_dir(dir)

@@ -1,13 +1,14 @@
 //! The command line: every command, argument and word of help.
 //!
-//! The database directory is the first positional argument of every command but `bench`. Keys,
-//! values and prefixes stay `OsString`s here, so that bytes which are no UTF-8 reach the engine
-//! unchanged.
+//! The database directory is the first positional argument of every command but `bench` and
+//! `crashtest`. Keys, values and prefixes stay `OsString`s here, so that bytes which are no UTF-8
+//! reach the engine unchanged.
 
 use crate::text::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Keys and values on the command line are taken byte for byte, as the shell passes them. With --hex \
@@ -100,6 +101,8 @@ pub enum Command {
     Bench(Bench),
     /// Read every record and check it against its checksum
     Verify(Verify),
+    /// Crash databases of its own and see whether they keep their promises
+    Crashtest(Crashtest),
 }
 
 const BACKUP_HELP: &str = "\
@@ -331,6 +334,30 @@ pub struct BenchChild {
 }
 
 #[derive(Args)]
+pub struct Crashtest {
+    /// What crashes: sim is a simulated disk that loses power at every call, kill is processes that
+    /// are killed, syscall is processes whose system calls are made to fail (needs strace)
+    #[arg(long, value_enum, default_value = "sim")]
+    pub mode: CrashMode,
+    /// How long: 90s, 10m, 2h
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub duration: Duration,
+    /// First seed; a violation names the one that repeats it
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Be a child of kill or syscall in this directory
+    #[arg(long, hide = true, value_names = ["DIR", "DURABILITY", "OPERATIONS"], num_args = 3)]
+    pub child: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CrashMode {
+    Sim,
+    Kill,
+    Syscall,
+}
+
+#[derive(Args)]
 pub struct ProgressArgs {
     /// Show progress on standard error: auto is a bar when that is a terminal; --progress alone
     /// is always, which writes a line a second where there is no terminal
@@ -353,6 +380,19 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a duration is a whole number with s, m or h, such as 90s".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
 fn option_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -372,8 +412,8 @@ mod tests {
 
     #[test]
     fn every_command_takes_the_database_first() {
-        // The benchmark makes databases of its own.
-        let takes_one = |c: &&clap::Command| c.get_name() != "bench";
+        // The benchmark and the crash test make databases of their own.
+        let takes_one = |c: &&clap::Command| !["bench", "crashtest"].contains(&c.get_name());
         for command in Cli::command().get_subcommands().filter(takes_one) {
             let first = command.get_positionals().next().expect("a positional argument");
             assert_eq!(first.get_id(), "path", "warp {}", command.get_name());

@@ -15,6 +15,7 @@ mod benchmark;
 mod bytes;
 mod compact;
 mod copy;
+mod crashtest;
 mod delete;
 mod dump;
 mod failure;
@@ -75,6 +76,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Restore(args) => restore::run(global, &args),
         Command::Bench(bench) => benchmark::run(global, &bench),
         Command::Verify(args) => verify::run(global, &args),
+        Command::Crashtest(args) => crashtest::run(global, &args),
     }
 }
 
