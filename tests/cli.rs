@@ -360,6 +360,8 @@ fn progress_off_a_terminal_is_lines_and_only_if_asked_for() {
 fn reading_commands_create_nothing() {
     let place = Place::new();
     let none: [&str; 0] = [];
+    let copy = place.path("copy");
+    let copy = copy.to_str().unwrap();
     for (command, args) in [
         ("get", &["k"][..]),
         ("delete", &["k"]),
@@ -369,12 +371,16 @@ fn reading_commands_create_nothing() {
         ("verify", &none),
         ("checkpoint", &none),
         ("sync", &none),
+        ("compact", &none),
+        ("backup", &[copy]),
+        ("restore", &[copy]),
     ] {
         let output = place.warp(command, args);
         assert!(!output.status.success(), "{command} of no database succeeded");
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains(place.db().to_str().unwrap()), "{command}: {error}");
         assert!(!place.db().exists(), "{command} created the database");
+        assert!(!Path::new(copy).exists(), "{command} created the copy");
     }
     let mut kept = place.command("get", ["k"]);
     let output = kept.args(["-o", "create_if_missing=true", "-o", "read_only=false"]).output();
@@ -435,8 +441,12 @@ fn stats_are_a_table_or_json() {
     let table = text(&place.warp("stats", [""; 0]));
     assert!(table.lines().any(|l| l.starts_with("keys ") && l.ends_with(" 3")), "{table}");
     assert!(table.lines().any(|l| l.starts_with("shards ") && l.ends_with(" 24")), "{table}");
+    assert!(table.lines().any(|l| l.starts_with("write amplification ")), "{table}");
     let stats = json(&ok(&place.warp("stats", ["--json"])));
     assert_eq!(stats["keys"], 3, "{stats}");
+    for name in ["put_bytes", "moved_bytes", "freed_bytes", "slowdown_micros"] {
+        assert_eq!(stats[name], 0, "nothing was written since this open: {stats}");
+    }
 }
 
 #[test]
@@ -448,6 +458,104 @@ fn upkeep_commands_work_on_what_is_there() {
     let said = json(&ok(&place.warp("checkpoint", ["--json"])));
     assert!(said["checkpoint"]["seconds"].is_number(), "{said}");
     assert_eq!(place.get("k"), b"v");
+}
+
+#[test]
+fn compact_gives_back_what_was_overwritten() {
+    let place = Place::new();
+    let lines = |value: &str, step| -> Vec<u8> {
+        let value = value.repeat(100);
+        (0..500).step_by(step).flat_map(|i| format!("key{i}\t{value}{i}\n").into_bytes()).collect()
+    };
+    // Of what the first load wrote, every third record lives.
+    ok(&place.feed("load", &["-", "-o", "shards=2"], &lines("old", 1)));
+    ok(&place.feed("load", &["-"], &[lines("mid", 2), lines("mid", 3)].concat()));
+    ok(&place.feed("load", &["-"], &[lines("new", 2), lines("new", 3)].concat()));
+    let said = json(&ok(&place.warp("compact", ["--json"])));
+    let number = |name: &str| said["compact"][name].as_u64().unwrap();
+    assert!(number("log_bytes") < number("log_bytes_before") / 3 * 2, "{said}");
+    assert_eq!(number("log_bytes"), number("live_bytes"), "{said}");
+    assert!(number("freed_bytes") > 0 && number("moved_bytes") > 0, "{said}");
+    for (key, value) in [("key499", "old"), ("key498", "new"), ("key495", "new")] {
+        let expected = format!("{}{}", value.repeat(100), &key[3..]);
+        assert_eq!(place.get(key), expected.as_bytes());
+    }
+    let said = text(&place.warp("compact", [""; 0]));
+    assert!(said.starts_with("compact done in "), "{said}");
+    fails(&place.warp("compact", ["-o", "read_only=true"]), 8);
+}
+
+#[test]
+fn a_backup_is_restored_as_it_was() {
+    let place = Place::new();
+    let (copy, back) = (place.path("copies/one"), place.path("back"));
+    place.put("k", "old");
+    let said = text(&place.warp("backup", [&copy]));
+    assert!(said.starts_with("backed up 1 record, "), "{said}");
+    place.put("k", "new");
+    place.put("later", "v");
+
+    let before = listing(&copy);
+    let restore = || Command::new(WARP).arg("restore").arg(&copy).arg(&back).output().unwrap();
+    let said = text(&restore());
+    assert!(said.starts_with("restored 1 record, "), "{said}");
+    assert_eq!(listing(&copy), before, "a restore leaves the backup a backup");
+    let error = fails(&restore(), 2);
+    assert_eq!(error, format!("warp: {} is not empty; name a new directory", back.display()));
+
+    let get = |key: &str| Command::new(WARP).arg("get").arg(&back).arg(key).output().unwrap();
+    assert_eq!(ok(&get("k")), b"old");
+    fails(&get("later"), 1);
+    ok(&Command::new(WARP).arg("put").arg(&back).args(["k", "own"]).output().unwrap());
+    assert_eq!((&*ok(&get("k")), &*place.get("k")), (&b"own"[..], &b"new"[..]));
+    assert_eq!(listing(&copy), before, "the restored database shares no file with the backup");
+}
+
+#[test]
+fn a_backup_is_brought_up_to_date_only_if_asked_for() {
+    let place = Place::new();
+    let copy = place.path("copy");
+    let args = |extra: &'static str| [copy.as_os_str().to_owned(), extra.into()];
+    place.put("k", "old");
+    ok(&place.warp("backup", args("--incremental")));
+    place.put("k", "new");
+    let error = fails(&place.warp("backup", args("--json")), 2);
+    assert!(error.contains("is not empty") && error.contains("--incremental"), "{error}");
+    let said =
+        json(&ok(&place.command("backup", args("--incremental")).arg("--json").output().unwrap()));
+    assert_eq!(said["backup"]["records"], 1, "{said}");
+    assert!(said["backup"]["bytes"].as_u64().unwrap() > 0, "{said}");
+    let get = Command::new(WARP).arg("get").arg(&copy).arg("k").output().unwrap();
+    assert_eq!(ok(&get), b"new");
+    // Neither another database's backup nor somebody's files are written over.
+    let other = Place::new();
+    other.put("x", "y");
+    fails(&other.warp("backup", args("--incremental")), 2);
+    let files = other.path("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("precious"), "data").unwrap();
+    for args in [&[files.as_os_str()][..], &[files.as_os_str(), OsStr::new("--incremental")]] {
+        fails(&other.warp("backup", args), 2);
+    }
+    assert_eq!(fs::read_dir(&files).unwrap().count(), 1);
+}
+
+#[test]
+fn a_damaged_backup_is_not_restored() {
+    let place = Place::new();
+    let (copy, back) = (place.path("copy"), place.path("back"));
+    let value = "0123456789abcdef".repeat(64);
+    place.put("k", &value);
+    ok(&place.warp("backup", [&copy]));
+    let (path, mut bytes) = listing(&copy)
+        .into_iter()
+        .find(|(_, bytes)| bytes.windows(value.len()).any(|w| w == value.as_bytes()))
+        .unwrap();
+    let at = bytes.windows(value.len()).position(|w| w == value.as_bytes()).unwrap();
+    bytes[at + 100] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    fails(&Command::new(WARP).arg("restore").arg(&copy).arg(&back).output().unwrap(), 4);
+    assert!(!back.exists());
 }
 
 #[test]
@@ -562,6 +670,92 @@ fn a_database_in_use_answers_5() {
     assert_eq!(place.get("a"), b"1");
 }
 
+/// `warp bench` in a directory of its own, which must be empty afterwards.
+fn bench(args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let output =
+        Command::new(WARP).arg("bench").args(args).arg("--dir").arg(dir.path()).output().unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "the benchmark removes its files");
+    output
+}
+
+const SMALL: [&str; 4] = ["--keys", "2000", "--value-len", "40"];
+const SHORT: [&str; 6] = ["--operations", "4000", "--rounds", "1", "--seconds", "0.1"];
+
+#[test]
+fn the_core_benchmark_measures_everything() {
+    let said = json(&ok(&bench(&[&["core", "--json"][..], &SMALL, &SHORT].concat())));
+    let rows = said["rows"].as_array().unwrap();
+    let figure = |name: &str| {
+        let row = rows.iter().find(|r| r["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+        assert!(row["unit"].is_string(), "{row}");
+        row["engine"].as_f64().unwrap()
+    };
+    for name in [
+        "empty database, on disk",
+        "fill random, 1 thread",
+        "index",
+        "get uniform, 1 thread",
+        "get zipfian, 2 threads",
+        "multi_get(32), 1 thread",
+        "overwrite uniform, 2 threads",
+        "mixed 50/50 zipfian, 2 threads",
+        "mixed 50/50 zipfian, 24 threads",
+        "latency of get, mixed, 1 thread, 99.99 %",
+        "latency of put, mixed, 1 thread, longest",
+        "close",
+        "open after a clean close",
+        "durable put, 1 thread",
+        "durable put, 24 threads",
+        "open after SIGKILL under load",
+    ] {
+        assert!(figure(name) > 0.0, "{name}: {said}");
+    }
+    assert_eq!(figure("open after SIGKILL, keys checked"), 2000.0);
+}
+
+#[test]
+fn the_core_benchmark_measures_what_is_asked_for() {
+    let args = [&["core", "--only", "SIGKILL"][..], &SMALL, &SHORT].concat();
+    let said = text(&bench(&args));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("2000 keys of 16 bytes, values of 40, durability "), "{said}");
+    assert_eq!(lines.len(), 4, "{said}");
+    assert!(lines[1..].iter().all(|l| l.starts_with("open after SIGKILL")), "{said}");
+    let args = [&["core", "--only", "no such figure"][..], &SMALL, &SHORT].concat();
+    assert!(fails(&bench(&args), 2).contains("no such figure"));
+}
+
+#[test]
+fn the_sweep_stands_beside_the_target() {
+    let args = [&["sweep", "--threads", "2,4", "--seconds", "0.1"][..], &SMALL].concat();
+    let said = text(&bench(&args));
+    assert_eq!(said.lines().count(), 4, "{said}");
+    let said = json(&ok(&bench(&[&["--json"][..], &args].concat())));
+    let rows = said["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2, "{said}");
+    assert_eq!((&rows[0]["threads"], &rows[0]["efficiency"]), (&2.into(), &1.0.into()));
+    let linear = |row: usize| rows[row]["linear"].as_f64().unwrap();
+    assert!((linear(1) / linear(0) - 2.0).abs() < 1e-9, "{said}");
+    assert!(rows[1]["operations_per_second"].as_f64().unwrap() > 0.0, "{said}");
+}
+
+#[test]
+fn wrong_options_of_a_benchmark_are_refused() {
+    for args in [
+        &["core", "--durability", "maybe", "--only", "empty"][..],
+        &["core", "-o", "shard=3", "--only", "empty"],
+        &["sweep", "--threads", "0"],
+        &["sweep", "--seconds", "-1"],
+        &["core", "--keys", "0"],
+    ] {
+        fails(&bench(args), 2);
+    }
+    fails(&Command::new(WARP).arg("bench").output().unwrap(), 2);
+    let nowhere = ["bench", "sweep", "--dir", "/no/such/directory"];
+    fails(&Command::new(WARP).args(nowhere).output().unwrap(), 3);
+}
+
 #[test]
 fn errors_in_json_are_one_object() {
     let place = Place::new();
@@ -614,7 +808,7 @@ fn a_key_over_the_limit_answers_9() {
 fn help_and_version_go_to_standard_output() {
     let help = Command::new(WARP).arg("--help").output().unwrap();
     let help = text(&help);
-    for word in ["Exit codes:", "load", "checkpoint", "--hex"] {
+    for word in ["Exit codes:", "load", "checkpoint", "restore", "--hex"] {
         assert!(help.contains(word), "{word} is not in {help}");
     }
     let version = text(&Command::new(WARP).arg("--version").output().unwrap());

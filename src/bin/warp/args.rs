@@ -1,7 +1,8 @@
 //! The command line: every command, argument and word of help.
 //!
-//! The database directory is the first positional argument of every command. Keys, values and
-//! prefixes stay `OsString`s here, so that bytes which are no UTF-8 reach the engine unchanged.
+//! The database directory is the first positional argument of every command but `bench` and
+//! `crashtest`. Keys, values and prefixes stay `OsString`s here, so that bytes which are no UTF-8
+//! reach the engine unchanged.
 
 use crate::text::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,7 +15,7 @@ Keys and values on the command line are taken byte for byte, as the shell passes
 or --base64 they are decoded first, which is the way to name bytes that no shell can pass. Put -- \
 before a key or a value that begins with a dash.
 
-Commands that only read (get, scan, stats, dump, verify, repair) never write to the database. Only put and \
+Commands that only read (get, scan, stats, dump, verify, repair, restore) never write to the database. Only put and \
 load create one that does not exist. A database that another process has open is waited for 2 \
 seconds; -o open_timeout_ms=N waits longer.
 
@@ -88,6 +89,16 @@ pub enum Command {
     Checkpoint(Database),
     /// Put everything that was written on the device
     Sync(Database),
+    /// Reclaim the space of what was overwritten and deleted
+    Compact(Database),
+    /// Copy the database, as of one moment, into a directory that opens as a database of its own
+    #[command(after_long_help = BACKUP_HELP)]
+    Backup(Backup),
+    /// Check a backup and copy it into a new directory, as a database to go on with
+    Restore(Restore),
+    /// Measure the engine on this machine, in a temporary directory
+    #[command(subcommand, after_long_help = BENCH_HELP)]
+    Bench(Bench),
     /// Check every file of a database and list all damage; exit code 4 if there is any
     Verify(Verify),
     /// Crash databases of its own and see whether they keep their promises
@@ -95,6 +106,25 @@ pub enum Command {
     /// Save what verifies of a damaged database into a new one, and list what is lost
     Repair(Repair),
 }
+
+const BACKUP_HELP: &str = "\
+The database is opened for writing, so that what it holds is on the device before it is copied, \
+though it is not changed; -o read_only=true backs up a cleanly closed one that cannot be written.
+
+Files that will never change again are linked rather than copied where the file system can do \
+that: the backup costs little space, and outlives the database, but shares its device. Copy the \
+directory to another device to survive the loss of this one.
+
+A backup that has been opened for writing is a database of its own, and no longer brought up to \
+date. Open it with restore, or read-only (get, scan, dump, verify), to keep it a backup.";
+
+const BENCH_HELP: &str = "\
+Every value that is read is checked, and figures are medians of rounds in which the engine and the \
+yardstick take turns. The yardstick does what nothing could do with less: a get is one probe of an \
+array and one copy, a put one copy and its checksum, a durable put one write and one sync of a \
+prepared file. It never deletes, grows, locks or recovers; the ratio says what these cost.
+
+-o sets options of the databases that are measured.";
 
 #[derive(Args)]
 pub struct Database {
@@ -210,6 +240,102 @@ pub struct Verify {
 }
 
 #[derive(Args)]
+pub struct Backup {
+    #[command(flatten)]
+    pub database: Database,
+    /// Directory of the backup: a new or an empty one
+    #[arg(value_name = "DIR")]
+    pub to: PathBuf,
+    /// Bring an earlier backup of this database in DIR up to date
+    #[arg(long)]
+    pub incremental: bool,
+}
+
+#[derive(Args)]
+pub struct Restore {
+    /// Directory of the backup, or of any database
+    #[arg(value_name = "BACKUP")]
+    pub path: PathBuf,
+    /// Directory of the restored database: a new or an empty one
+    #[arg(value_name = "DIR")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Subcommand)]
+pub enum Bench {
+    /// The core figures, beside what the bare machine does
+    Core(BenchCore),
+    /// Mixed reads and writes, zipfian, from few threads to many, beside the target
+    Sweep(BenchSweep),
+    /// The process that core kills to measure the open after it
+    #[command(hide = true)]
+    Child(BenchChild),
+}
+
+#[derive(Args)]
+pub struct BenchPlace {
+    /// Number of keys, of 16 bytes each
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 34))]
+    pub keys: u64,
+    /// Bytes of a value; 8 is the least that tells one value from another
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
+    pub value_len: u32,
+    /// Durability of the database: none, process, periodic or sync
+    #[arg(long, value_name = "NAME", default_value = "process")]
+    pub durability: String,
+    /// Make the temporary directory in this one instead of the system's
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct BenchCore {
+    #[command(flatten)]
+    pub place: BenchPlace,
+    /// Operations of one round
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 34))]
+    pub operations: u64,
+    /// Rounds of which the median is taken
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// Length of the parts that go by time: a round of durable puts, the load before the kill
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Measure only the figures with this in their name
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+}
+
+#[derive(Args)]
+pub struct BenchSweep {
+    #[command(flatten)]
+    pub place: BenchPlace,
+    /// Numbers of threads; efficiency is against the first of them
+    #[arg(long, value_name = "N,N…", value_delimiter = ',')]
+    #[arg(default_values_t = [1, 2, 3, 4, 6, 8, 12, 16, 20, 24])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Vec<u32>,
+    /// How long each number of threads runs
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
+    pub seconds: f64,
+}
+
+#[derive(Args)]
+pub struct BenchChild {
+    pub path: PathBuf,
+    pub keys: u64,
+    pub value_len: u32,
+    #[arg(value_parser = option_pair)]
+    pub options: Vec<(String, String)>,
+}
+
+#[derive(Args)]
 pub struct Crashtest {
     /// What crashes: sim is a simulated disk that loses power at every call, kill is processes that
     /// are killed, syscall is processes whose system calls are made to fail (needs strace)
@@ -260,6 +386,13 @@ pub enum When {
     Never,
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(s) if (0.01..=3600.0).contains(&s) => Ok(s),
+        _ => Err("a number of seconds from 0.01 to 3600".to_owned()),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "a duration is a whole number with s, m or h, such as 90s".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
@@ -292,11 +425,9 @@ mod tests {
 
     #[test]
     fn every_command_takes_the_database_first() {
-        for command in Cli::command().get_subcommands() {
-            if command.get_name() == "crashtest" {
-                // It makes its own.
-                continue;
-            }
+        // The benchmark and the crash test make databases of their own.
+        let takes_one = |c: &&clap::Command| !["bench", "crashtest"].contains(&c.get_name());
+        for command in Cli::command().get_subcommands().filter(takes_one) {
             let first = command.get_positionals().next().expect("a positional argument");
             assert_eq!(first.get_id(), "path", "warp {}", command.get_name());
         }

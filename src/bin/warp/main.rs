@@ -4,10 +4,17 @@
 //! through [`open`], and answers with [`failure::Outcome`]; only this file turns that into an
 //! exit code and a line on standard error.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
+mod backup;
+// Calls the engine through its C ABI, as the bindings do, and reads mapped files.
+#[allow(unsafe_code)]
+mod bench;
+mod benchmark;
 mod bytes;
+mod compact;
+mod copy;
 mod crashtest;
 mod delete;
 mod dump;
@@ -19,6 +26,7 @@ mod output;
 mod progress;
 mod put;
 mod repair;
+mod restore;
 mod scan;
 mod stats;
 mod text;
@@ -64,6 +72,10 @@ fn run(cli: Cli) -> Outcome {
         Command::Dump(args) => dump::run(global, &args),
         Command::Checkpoint(args) => upkeep::checkpoint(global, &args),
         Command::Sync(args) => upkeep::sync(global, &args),
+        Command::Compact(args) => compact::run(global, &args),
+        Command::Backup(args) => backup::run(global, &args),
+        Command::Restore(args) => restore::run(global, &args),
+        Command::Bench(bench) => benchmark::run(global, &bench),
         Command::Verify(args) => verify::run(global, &args),
         Command::Crashtest(args) => crashtest::run(global, &args),
         Command::Repair(args) => repair::run(global, &args),

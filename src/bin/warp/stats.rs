@@ -1,4 +1,7 @@
 //! `warp stats`: counters and sizes, as a table or as the engine's own JSON.
+//!
+//! Counters run from the open, and here that is the command's own: what they show is what the open
+//! itself did. A process that serves a database asks its own handle.
 
 use crate::args::{Database, Global};
 use crate::failure::Outcome;
@@ -22,6 +25,10 @@ fn table(stats: &Stats) -> String {
         0 => "-".to_owned(),
         _ => format!("{:.1} %", 100.0 * part as f64 / whole as f64),
     };
+    let times = |part: u64, whole: u64| match whole {
+        0 => "-".to_owned(),
+        _ => format!("{:.2}", part as f64 / whole as f64),
+    };
     let per_key = |n: u64| match stats.keys {
         0 => "-".to_owned(),
         keys => format!("{:.1} bytes", n as f64 / keys as f64),
@@ -35,6 +42,11 @@ fn table(stats: &Stats) -> String {
         ("live share of the log", share(stats.live_bytes, stats.log_bytes)),
         ("index", bytes(stats.index_bytes)),
         ("index per key", per_key(stats.index_bytes)),
+        ("put since open", bytes(stats.put_bytes)),
+        ("moved by compaction", bytes(stats.moved_bytes)),
+        ("freed by compaction", bytes(stats.freed_bytes)),
+        ("write amplification", times(stats.put_bytes + stats.moved_bytes, stats.put_bytes)),
+        ("writers held back", format!("{:?}", Duration::from_micros(stats.slowdown_micros))),
         ("cache", bytes(stats.cache_bytes)),
         ("resident", bytes(stats.resident_bytes)),
         ("opened in", format!("{:?}", Duration::from_micros(stats.open_micros))),
@@ -54,6 +66,7 @@ mod tests {
     fn an_empty_database_divides_by_nothing() {
         let table = table(&Stats::default());
         assert!(table.contains("live share of the log     -"), "{table}");
+        assert!(table.contains("write amplification       -"), "{table}");
         assert!(!table.contains("NaN"));
     }
 
@@ -65,5 +78,14 @@ mod tests {
         assert!(table.contains("1,234,567"), "{table}");
         assert!(table.contains("3,145,728 (3.00 MiB)"), "{table}");
         assert!(table.contains("50.0 %"), "{table}");
+    }
+
+    #[test]
+    fn write_amplification_is_all_that_was_written_over_what_was_put() {
+        let stats =
+            Stats { put_bytes: 1000, moved_bytes: 250, slowdown_micros: 1500, ..Stats::default() };
+        let table = table(&stats);
+        assert!(table.contains("write amplification       1.25"), "{table}");
+        assert!(table.contains("writers held back         1.5ms"), "{table}");
     }
 }

@@ -1,8 +1,10 @@
 //! The engine as any C program calls it: the benchmark goes through the C ABI, argument checks,
 //! panic guard and all.
 
-use std::ffi::{c_char, c_void, CStr, CString};
+use std::ffi::{c_void, CStr, CString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use warp_engine::{Error, ErrorKind};
 
 /// The functions of the header, by their stems.
 mod c {
@@ -29,31 +31,49 @@ fn last_error() -> String {
     unsafe { CStr::from_ptr(c::warp_last_error()) }.to_string_lossy().into_owned()
 }
 
-fn check(status: c::warp_status) -> Result<(), String> {
+/// Every kind, to find the one of a status.
+const KINDS: [ErrorKind; 11] = [
+    ErrorKind::InvalidArgument,
+    ErrorKind::Io,
+    ErrorKind::Corruption,
+    ErrorKind::Busy,
+    ErrorKind::Timeout,
+    ErrorKind::NoSpace,
+    ErrorKind::ReadOnly,
+    ErrorKind::TooLarge,
+    ErrorKind::Unsupported,
+    ErrorKind::OutOfMemory,
+    ErrorKind::Internal,
+];
+
+fn check(status: c::warp_status) -> Result<(), Error> {
     if status >= 0 {
-        Ok(())
-    } else {
-        Err(last_error())
+        return Ok(());
     }
+    let kind = KINDS.into_iter().find(|k| k.code() == status).unwrap_or(ErrorKind::Internal);
+    Err(Error::new(kind, last_error()))
 }
 
 impl CDb {
     /// Opens with options by name.
-    pub fn open(path: Option<&Path>, options: &[(&str, &str)]) -> Result<CDb, String> {
-        let path = path.map(|p| CString::new(p.to_string_lossy().as_bytes()).expect("no NUL"));
-        let path = path.as_ref().map_or(std::ptr::null::<c_char>(), |p| p.as_ptr());
+    pub fn open(path: &Path, options: &[(String, String)]) -> Result<CDb, Error> {
+        let text = |bytes: &[u8]| {
+            CString::new(bytes).map_err(|e| Error::new(ErrorKind::InvalidArgument, e.to_string()))
+        };
+        let path = text(path.as_os_str().as_bytes())?;
         let mut db = std::ptr::null_mut();
         // SAFETY: handles and strings live as long as the calls.
         unsafe {
             let set = c::warp_options_new();
-            for (name, value) in options {
-                let (name, value) =
-                    (CString::new(*name).expect("no NUL"), CString::new(*value).expect("no NUL"));
-                check(c::warp_options_set(set, name.as_ptr(), value.as_ptr()))?;
-            }
-            let status = c::warp_open(path, set, &mut db);
+            let mut all = options.iter().map(|(name, value)| {
+                let (name, value) = (text(name.as_bytes())?, text(value.as_bytes())?);
+                check(c::warp_options_set(set, name.as_ptr(), value.as_ptr()))
+            });
+            let opened = all
+                .try_for_each(|set| set)
+                .and_then(|()| check(c::warp_open(path.as_ptr(), set, &mut db)));
             c::warp_options_free(set);
-            check(status)?;
+            opened?;
         }
         Ok(CDb(db))
     }
@@ -118,7 +138,7 @@ impl CDb {
     }
 
     /// `warp_close`.
-    pub fn close(self) -> Result<(), String> {
+    pub fn close(self) -> Result<(), Error> {
         // SAFETY: the handle is given up.
         check(unsafe { c::warp_close(self.0) })
     }

@@ -1,17 +1,34 @@
-//! `warp bench`: what the engine does on this machine, beside the bare yardstick, in one run.
+//! The benchmark: what the engine does on this machine, beside the bare yardstick, in one run.
 //!
-//! Every figure is a median of rounds in which the engine and the yardstick take turns, every
-//! value read is checked, and the ratio is what counts: these machines differ, and are shared.
+//! | module | what it measures |
+//! | --- | --- |
+//! | [`empty`] | an empty database: bytes on disk and in memory |
+//! | [`loads`] | fill, get, multi-get, overwrite, close and open: 1 and 2 threads |
+//! | [`mixed`] | reads and writes together: 2 and 24 threads, and the latencies of 1 |
+//! | [`durable`] | puts that are on the device when they return: 1, 8 and 24 threads |
+//! | [`killed`] | open after SIGKILL under load |
+//! | [`sweep`] | mixed load from 1 to 24 threads, beside the target |
+//!
+//! Figures of [`loads`], [`mixed`] and [`durable`] are medians of rounds in which the engine and
+//! the yardstick, or the two thread counts, take turns. Every value read is checked. The ratio is
+//! what counts: machines differ, and are shared.
+//!
+//! A wrong value, or a write that fails, is a panic: a figure of a run that lost something is none.
+//! This module is shared by `warp bench` and by `cargo bench`, and knows nothing of either.
 
 mod abi;
+mod durable;
+mod empty;
+pub mod killed;
+mod loads;
+mod mixed;
+pub mod sweep;
 mod workload;
 mod yardstick;
 
-use abi::CDb;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use workload::{fill_value, is_value_of, key, Draw};
-use yardstick::Yardstick;
+use warp_engine::Error;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -24,10 +41,20 @@ pub struct Config {
     pub operations: u64,
     /// Rounds, of which the median is taken.
     pub rounds: usize,
-    /// Durability of the database.
-    pub durability: String,
+    /// Options of the database, by name.
+    pub options: Vec<(String, String)>,
+    /// How long the parts take that go by time: a round of durable puts, the load before the kill.
+    pub span: Duration,
     /// Measure only what has this in its name.
     pub only: String,
+}
+
+impl Config {
+    /// The options with another durability, for what is only measured under one.
+    fn with_durability(&self, durability: &str) -> Vec<(String, String)> {
+        let others = self.options.iter().filter(|(name, _)| name != "durability").cloned();
+        others.chain([("durability".to_owned(), durability.to_owned())]).collect()
+    }
 }
 
 /// One line of the result.
@@ -43,8 +70,72 @@ pub struct Row {
     pub unit: &'static str,
 }
 
-fn rate(operations: u64, begin: Instant) -> f64 {
-    operations as f64 / begin.elapsed().as_secs_f64() / 1e6
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:<40} {:>11.3} ", self.name, self.engine)?;
+        match self.yardstick {
+            Some(y) => {
+                let ratio = self.engine / y;
+                write!(f, "{:<8} yardstick {y:>11.3}   ratio {ratio:.2}", self.unit)
+            }
+            None => f.write_str(self.unit),
+        }
+    }
+}
+
+/// Runs the core benchmark with its files in the empty directory `dir`. Each row is handed to
+/// `tell` once it is known.
+pub fn core(dir: &Path, config: &Config, tell: &mut dyn FnMut(&Row)) -> Result<(), Error> {
+    let mut bench = Bench { config, tell };
+    // First, while the process is as small as it will ever be.
+    empty::run(&mut bench, dir)?;
+    loads::run(&mut bench, dir)?;
+    durable::run(&mut bench, dir)?;
+    killed::run(&mut bench, dir)
+}
+
+struct Bench<'a> {
+    config: &'a Config,
+    tell: &'a mut dyn FnMut(&Row),
+}
+
+impl Bench<'_> {
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.config.only)
+    }
+
+    fn row(&mut self, name: &str, engine: f64, yardstick: Option<f64>, unit: &'static str) {
+        if self.wants(name) {
+            (self.tell)(&Row { name: name.to_owned(), engine, yardstick, unit });
+        }
+    }
+
+    /// Measures engine and yardstick in turns, if wanted.
+    fn turns(
+        &mut self,
+        name: &str,
+        mut engine: impl FnMut(u64) -> f64,
+        mut yardstick: impl FnMut(u64) -> f64,
+    ) -> Option<f64> {
+        if !self.wants(name) {
+            return None;
+        }
+        let (mut e, mut y) = (Vec::new(), Vec::new());
+        for round in 0..self.config.rounds as u64 {
+            y.push(yardstick(round));
+            e.push(engine(round));
+        }
+        let figure = median(e);
+        self.row(name, figure, Some(median(y)), "M/s");
+        Some(figure)
+    }
+
+    /// The row of one figure over another, where both were measured.
+    fn ratio(&mut self, name: &str, figure: Option<f64>, base: Option<f64>) {
+        if let (Some(figure), Some(base)) = (figure, base) {
+            self.row(name, figure / base, None, "times");
+        }
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -52,9 +143,18 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Runs `body(thread)` on each of `threads` threads; the rate of all, in million a second.
-fn on_threads(threads: usize, operations: u64, body: impl Fn(usize, u64) + Sync) -> f64 {
-    let share = operations / threads as u64;
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Million operations a second.
+fn rate(operations: u64, begin: Instant) -> f64 {
+    operations as f64 / begin.elapsed().as_secs_f64() / 1e6
+}
+
+/// Runs `body(thread, share)` on each of `threads` threads; the rate of all, in million a second.
+fn on_threads(threads: u64, operations: u64, body: impl Fn(u64, u64) + Sync) -> f64 {
+    let share = (operations / threads).max(1);
     let begin = Instant::now();
     if threads == 1 {
         body(0, share);
@@ -66,214 +166,28 @@ fn on_threads(threads: usize, operations: u64, body: impl Fn(usize, u64) + Sync)
             }
         });
     }
-    rate(share * threads as u64, begin)
+    rate(share * threads, begin)
 }
 
-struct Bench<'a> {
-    config: &'a Config,
-    rows: Vec<Row>,
-}
-
-impl Bench<'_> {
-    /// Measures engine and yardstick in turns.
-    fn turns(
-        &mut self,
-        name: &str,
-        mut engine: impl FnMut(usize) -> f64,
-        mut yardstick: impl FnMut(usize) -> f64,
-    ) -> f64 {
-        if !name.contains(&self.config.only) {
-            return f64::NAN;
-        }
-        let (mut e, mut y) = (Vec::new(), Vec::new());
-        for round in 0..self.config.rounds {
-            y.push(yardstick(round));
-            e.push(engine(round));
-        }
-        let figure = median(e);
-        self.row(name, figure, Some(median(y)), "M/s");
-        figure
-    }
-
-    fn row(&mut self, name: &str, engine: f64, yardstick: Option<f64>, unit: &'static str) {
-        let row = Row { name: name.to_owned(), engine, yardstick, unit };
-        print_row(&row);
-        self.rows.push(row);
-    }
-}
-
-/// Prints a row of the table.
-pub fn print_row(row: &Row) {
-    match row.yardstick {
-        Some(y) => println!(
-            "{:<34} {:>9.3} {:<6} yardstick {:>9.3}   ratio {:.2}",
-            row.name,
-            row.engine,
-            row.unit,
-            y,
-            row.engine / y
-        ),
-        None => println!("{:<34} {:>9.3} {}", row.name, row.engine, row.unit),
-    }
-}
-
-/// Runs the benchmark with its files in `dir`.
-pub fn run(dir: &Path, config: &Config) -> Result<Vec<Row>, String> {
-    let mut bench = Bench { config, rows: Vec::new() };
-    let (keys, ops, value_len) = (config.keys, config.operations, config.value_len);
-    let path = dir.join("db");
-    let options = [("durability", config.durability.as_str())];
-    let text = |e: std::io::Error| e.to_string();
-
-    let yard =
-        Yardstick::new(dir, keys, keys + ops * config.rounds as u64, value_len).map_err(text)?;
-    let mut value = vec![b'v'; value_len];
+/// Runs `body(thread, go_on)` on each of `threads` threads until `span` is over; operations a
+/// second of all. The body counts its operations, and asks `go_on` from time to time.
+fn for_a_while(
+    threads: u64,
+    span: Duration,
+    body: impl Fn(u64, &dyn Fn() -> bool) -> u64 + Sync,
+) -> f64 {
     let begin = Instant::now();
-    for n in 0..keys {
-        fill_value(&mut value, n);
-        yard.put(&key(n), &value);
-    }
-    let yard_fill = rate(keys, begin);
-    let db = CDb::open(Some(&path), &options)?;
-    let begin = Instant::now();
-    for n in 0..keys {
-        fill_value(&mut value, n);
-        db.put(&key(n), &value);
-    }
-    let fill = rate(keys, begin);
-    bench.row("fill random, 1 thread", fill, Some(yard_fill), "M/s");
-    let stats = db.stats();
-    bench.row("index", stats.index_bytes as f64 / stats.keys as f64, None, "bytes a key");
-
-    let engine_gets = |draw: fn(u64, u64) -> Draw, threads| {
-        let db = &db;
-        move |round: usize| {
-            on_threads(threads, ops, |t, share| {
-                let (mut draw, mut buf) =
-                    (draw(keys, (round * 100 + t) as u64), vec![0; value_len]);
-                for _ in 0..share {
-                    let n = draw.next();
-                    assert_eq!(db.get(&key(n), &mut buf), Some(value_len));
-                    assert!(is_value_of(&buf, n));
-                }
+    let go_on = || begin.elapsed() < span;
+    let operations: u64 = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|t| {
+                let (body, go_on) = (&body, &go_on);
+                scope.spawn(move || body(t, go_on))
             })
-        }
-    };
-    let yard_gets = |draw: fn(u64, u64) -> Draw, threads| {
-        let yard = &yard;
-        move |round: usize| {
-            on_threads(threads, ops, |t, share| {
-                let (mut draw, mut buf) =
-                    (draw(keys, (round * 100 + t) as u64), vec![0; value_len]);
-                for _ in 0..share {
-                    let n = draw.next();
-                    assert!(yard.get(&key(n), &mut buf) && is_value_of(&buf, n));
-                }
-            })
-        }
-    };
-    let one = bench.turns(
-        "get uniform, 1 thread",
-        engine_gets(Draw::uniform, 1),
-        yard_gets(Draw::uniform, 1),
-    );
-    let two = bench.turns(
-        "get uniform, 2 threads",
-        engine_gets(Draw::uniform, 2),
-        yard_gets(Draw::uniform, 2),
-    );
-    bench.row("get uniform, 2 threads / 1", two / one, None, "times");
-    bench.turns(
-        "get zipfian, 1 thread",
-        engine_gets(Draw::zipfian, 1),
-        yard_gets(Draw::zipfian, 1),
-    );
-    bench.turns(
-        "get zipfian, 2 threads",
-        engine_gets(Draw::zipfian, 2),
-        yard_gets(Draw::zipfian, 2),
-    );
-
-    let multi: Vec<f64> = (0..if "multi_get".contains(&config.only) { config.rounds } else { 1 })
-        .map(|round| {
-            on_threads(1, ops, |_, share| {
-                let mut draw = Draw::uniform(keys, round as u64);
-                let mut numbers = [0; 32];
-                let mut wanted = [[0; 16]; 32];
-                for _ in 0..share / 32 {
-                    for (n, k) in numbers.iter_mut().zip(&mut wanted) {
-                        *n = draw.next();
-                        *k = key(*n);
-                    }
-                    db.multi_get(&wanted, |i, v| {
-                        assert!(v.len() == value_len && is_value_of(v, numbers[i]))
-                    });
-                }
-            })
-        })
-        .collect();
-    let multi = median(multi);
-    bench.row("multi_get(32), 1 thread", multi, None, "M/s");
-    bench.row("multi_get(32) / get", multi / one, None, "times");
-
-    let engine_puts = |threads| {
-        let db = &db;
-        move |round: usize| {
-            on_threads(threads, ops, |t, share| {
-                let mut draw = Draw::uniform(keys, (round * 100 + t) as u64);
-                let mut value = vec![b'w'; value_len];
-                for _ in 0..share {
-                    let n = draw.next();
-                    fill_value(&mut value, n);
-                    db.put(&key(n), &value);
-                }
-            })
-        }
-    };
-    let yard_puts = |round: usize| {
-        on_threads(1, ops, |_, share| {
-            let mut draw = Draw::uniform(keys, round as u64);
-            let mut value = vec![b'w'; value_len];
-            for _ in 0..share {
-                let n = draw.next();
-                fill_value(&mut value, n);
-                yard.put(&key(n), &value);
-            }
-        })
-    };
-    let one = bench.turns("overwrite uniform, 1 thread", engine_puts(1), yard_puts);
-    let two = median((0..config.rounds).map(engine_puts(2)).collect());
-    bench.row("overwrite uniform, 2 threads", two, None, "M/s");
-    bench.row("overwrite uniform, 2 threads / 1", two / one, None, "times");
-
-    opening(&mut bench, db, &path, &options)?;
-    Ok(bench.rows)
-}
-
-/// Close, and open again after a clean close.
-fn opening(
-    bench: &mut Bench,
-    db: CDb,
-    path: &Path,
-    options: &[(&str, &str)],
-) -> Result<(), String> {
-    let keys = bench.config.keys;
-    let begin = Instant::now();
-    db.close()?;
-    bench.row("close", millis(begin.elapsed()), None, "ms");
-    for _ in 0..2 {
-        let begin = Instant::now();
-        let db = CDb::open(Some(path), options)?;
-        bench.row("open after a clean close", millis(begin.elapsed()), None, "ms");
-        let mut buf = vec![0; bench.config.value_len];
-        for n in (0..keys).step_by((keys as usize / 1000).max(1)) {
-            assert!(db.get(&key(n), &mut buf).is_some() && is_value_of(&buf, n), "key {n}");
-        }
-        db.close()?;
-    }
-    Ok(())
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+            .collect();
+        all.into_iter()
+            .map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .sum()
+    });
+    operations as f64 / begin.elapsed().as_secs_f64()
 }

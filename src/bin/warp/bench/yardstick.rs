@@ -2,8 +2,7 @@
 //!
 //! * get: one probe of an array of 8-byte slots in huge-page memory, one compare of the key and
 //!   one copy of the value out of a mapped file;
-//! * put: one copy of the record into prepared mapped memory, its CRC, one store into a slot;
-//! * put in place: the same into the record's old place.
+//! * put: one copy of the record into prepared mapped memory, its CRC, one store into a slot.
 //!
 //! No deletes, no growth, no locks, no recovery. A store that does all of these cannot be faster;
 //! how close it comes is what the benchmark reports.
@@ -102,13 +101,6 @@ impl Yardstick {
         }
     }
 
-    /// Writes the record's value again where it is.
-    pub fn put_in_place(&self, key: &Key, value: &[u8]) {
-        if let Some(at) = self.find(key) {
-            self.write(at, key, value);
-        }
-    }
-
     #[inline]
     fn find(&self, key: &Key) -> Option<u64> {
         let hash = hash(key);
@@ -142,7 +134,8 @@ impl Yardstick {
     }
 }
 
-fn record_len(value_len: usize) -> usize {
+/// Bytes of a record.
+pub fn record_len(value_len: usize) -> usize {
     (HEADER + 16 + value_len).next_multiple_of(8)
 }
 
