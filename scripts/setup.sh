@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the tools are there: setup.sh [build|demo|c|cpp|go|elixir|rust-lints]...
+# Makes sure that the tools are there: setup.sh [build|demo|c|cpp|go|elixir|cross|rust-lints]...
 #
 # What is missing is installed from Debian's packages, as root or through sudo where that asks
 # for no password. Otherwise the script says what to install and fails. Rust is never installed
@@ -41,8 +41,13 @@ tools_of() {
             echo "command:mix elixir"
             echo "file:/usr/lib/erlang/usr/include/erl_nif.h erlang-dev"
             ;;
+        cross)
+            tools_of cpp
+            tools_of go
+            tools_of elixir
+            ;;
         rust-lints) ;;
-        *) die "there is no group $1; the groups are build demo c cpp go elixir rust-lints" ;;
+        *) die "there is no group $1; the groups are build demo c cpp go elixir cross rust-lints" ;;
     esac
 }
 

@@ -106,7 +106,7 @@ func (m *machine) run() {
 			m.t.Fatalf("exists %q says %v, want %v", key, exists, there)
 		}
 	case 7:
-		compact(m.t, m.db)
+		ok(m.t, m.db.Compact())
 	case 8:
 		key := m.key()
 		want, there := m.want[key]

@@ -71,20 +71,3 @@ func lacks(t testing.TB, db *DB, key string) {
 func pattern(n int, seed byte) []byte {
 	return bytes.Repeat([]byte{seed, seed + 1, ^seed, 0, 0xff, seed * 7, 3}, n/7+1)[:n]
 }
-
-// compact compacts where the engine can; TestCompact says whether it can.
-func compact(t testing.TB, db *DB) {
-	t.Helper()
-	if err := db.Compact(); !errors.Is(err, ErrUnsupported) {
-		ok(t, err)
-	}
-}
-
-// unlessUnbuilt skips the test of something that the engine says it does not have yet.
-func unlessUnbuilt(t testing.TB, err error) {
-	t.Helper()
-	if errors.Is(err, ErrUnsupported) {
-		t.Skip(err)
-	}
-	ok(t, err)
-}

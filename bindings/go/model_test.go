@@ -91,7 +91,7 @@ func (m *model) step() {
 		m.pin(key)
 	case 14:
 		if m.random.Intn(50) == 0 {
-			compact(m.t, m.db)
+			ok(m.t, m.db.Compact())
 			ok(m.t, m.db.Checkpoint())
 		}
 	case 15:

@@ -17,7 +17,7 @@ func TestViewSeesTheStoredBytesUntilItReturns(t *testing.T) {
 		ok(t, db.Put([]byte("k"), pattern(1000, 2)))
 		_, err := db.Delete([]byte("k"))
 		ok(t, err)
-		compact(t, db)
+		ok(t, db.Compact())
 		if !bytes.Equal(value, want) {
 			t.Error("the bytes changed")
 		}

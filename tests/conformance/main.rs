@@ -1,8 +1,7 @@
 //! The conformance suite, run by the Rust interface: every `*.json` beside this file, and the
 //! data set that the other languages read. `README.md` describes both.
 //!
-//! Set `WARP_CONFORMANCE` to part of a name to run the files that have it, `WARP_PENDING=1` to run
-//! the files that are marked as pending too.
+//! Set `WARP_CONFORMANCE` to part of a name to run the files that have it.
 
 mod bytes;
 mod dataset;
@@ -44,7 +43,6 @@ fn run(document: &Value) -> Result<usize, String> {
 
 #[test]
 fn every_file_agrees() {
-    let with_pending = std::env::var_os("WARP_PENDING").is_some();
     let mut wrong = Vec::new();
     let files = files();
     assert!(!files.is_empty(), "no conformance file was found");
@@ -52,12 +50,9 @@ fn every_file_agrees() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(path).expect("a conformance file");
         let document: Value = serde_json::from_str(&text).expect("a conformance file is JSON");
-        match document.get("pending") {
-            Some(why) if !with_pending => println!("{name}: skipped, {why}"),
-            _ => match run(&document) {
-                Ok(steps) => println!("{name}: {steps} steps"),
-                Err(error) => wrong.push(format!("{name}: {error}")),
-            },
+        match run(&document) {
+            Ok(steps) => println!("{name}: {steps} steps"),
+            Err(error) => wrong.push(format!("{name}: {error}")),
         }
     }
     assert!(wrong.is_empty(), "{} files differ:\n{}", wrong.len(), wrong.join("\n"));

@@ -85,7 +85,7 @@ FIELDS = {
     "stats_json": set(),
     "status": {"name", "code"},
 }
-FILE_FIELDS = {"name", "about", "store", "pending", "open", "steps"}
+FILE_FIELDS = {"name", "about", "store", "open", "steps"}
 
 
 def decode(form):
