@@ -1,0 +1,89 @@
+# What a call costs beside the bare built-ins on the same map, in this run:
+#
+#     MIX_ENV=prod mix run bench/calls.exs [directory]
+#
+# The map is the original's user of 10 fields, about 620 bytes. Puts are durable against a kill of
+# the emulator. Each figure is the best of many short rounds, in nanoseconds a call; the two that are
+# compared take turns.
+
+Code.require_file("support.exs", __DIR__)
+
+defmodule Calls do
+  @keys 2_000
+  @hot 100
+  # Short, so that a busy neighbour leaves some of them alone.
+  @count 1_000
+  @rounds 600
+
+  def run do
+    # Persistent terms are read by every process and copied to none.
+    users = for i <- 1..@keys, do: Bench.user(i)
+    :persistent_term.put(:users, List.to_tuple(users))
+    :persistent_term.put(:keys, List.to_tuple(for i <- 1..@keys, do: "user:#{i}"))
+    bytes = Enum.map(users, &:erlang.term_to_binary/1)
+    :persistent_term.put(:bytes, List.to_tuple(bytes))
+    table = :ets.new(:bench, [:public, read_concurrency: true])
+    for {user, i} <- Enum.with_index(users), do: :ets.insert(table, {key(i), user})
+    loop(&put/1, @keys)
+
+    IO.puts("#{Bench.machine()}; #{byte_size(hd(bytes))} bytes a value\n")
+    Bench.row(["ns a call", "measured", "bare", "rate", "wanted"])
+    db = WarpEngine.Store.get().db
+    compare("cosmic_put / term_to_binary", 0.7, &put/1, &encode/1)
+    compare("  encode and the engine's put", "", &engine_put(db, &1), &encode/1)
+    loop(&put/1, @keys)
+
+    without_cache(fn ->
+      compare("cosmic_get cold / binary_to_term", 0.8, &get/1, &decode/1)
+      compare("  the engine's get and decode", "", &engine_get(db, &1), &decode/1)
+    end)
+
+    hot = &get(rem(&1, @hot))
+    loop(hot, 200 * @hot)
+    compare("cosmic_get hot / ets.lookup", 0.5, hot, &:ets.lookup(table, key(rem(&1, @hot))))
+  end
+
+  # A get of a key that is not in the cache, with a cache that is there.
+  defp without_cache(fun) do
+    store = WarpEngine.Store.get()
+    cache = WarpEngine.TermCache.new(1_000_000, 1_000_000_007)
+    WarpEngine.Store.publish(%{store | cache: cache})
+    fun.()
+    WarpEngine.Store.publish(store)
+  end
+
+  defp compare(label, wanted, fun, bare) do
+    {ns, bare} =
+      Enum.reduce(1..@rounds, {:infinity, :infinity}, fn _, {a, b} ->
+        {min(a, Bench.elapsed(fn -> loop(fun, @count) end)),
+         min(b, Bench.elapsed(fn -> loop(bare, @count) end))}
+      end)
+
+    ratio = :erlang.float_to_binary(bare / ns, decimals: 2)
+    Bench.row([label, Bench.number(ns / @count), Bench.number(bare / @count), ratio, wanted])
+  end
+
+  defp loop(_fun, 0), do: :ok
+
+  defp loop(fun, n) do
+    fun.(n)
+    loop(fun, n - 1)
+  end
+
+  defp key(n), do: elem(:persistent_term.get(:keys), rem(n, @keys))
+  defp user(n), do: elem(:persistent_term.get(:users), rem(n, @keys))
+  defp bytes(n), do: elem(:persistent_term.get(:bytes), rem(n, @keys))
+
+  defp put(n), do: {:ok, :stored, _, _} = WarpEngine.cosmic_put(key(n), user(n))
+  defp get(n), do: {:ok, _, _, _} = WarpEngine.cosmic_get(key(n))
+  defp encode(n), do: :erlang.term_to_binary(user(n))
+  defp decode(n), do: :erlang.binary_to_term(bytes(n))
+  defp engine_put(db, n), do: :ok = WarpEngine.Native.put(db, key(n), encode(n))
+
+  defp engine_get(db, n) do
+    {:ok, bytes} = WarpEngine.Native.get(db, key(n))
+    :erlang.binary_to_term(bytes)
+  end
+end
+
+Bench.on_database(List.first(System.argv()), &Calls.run/0)
