@@ -45,7 +45,7 @@
     X(ok) X(error) X(not_found) X(conflict) X(would_block) X(timeout) X(true) X(false) X(nil)      \
     X(reason) X(status) X(message) X(closed) X(buffer_too_small) X(invalid_argument) X(io)         \
     X(corruption) X(busy) X(no_space) X(read_only) X(too_large) X(unsupported) X(out_of_memory)    \
-    X(internal) X(unknown) X(done) X(memory) X(get) X(put) X(batch)
+    X(internal) X(unknown) X(done) X(memory) X(get) X(put) X(batch) X(unchanged)
 
 struct atoms {
 #define X(name) ERL_NIF_TERM name##_;
@@ -117,6 +117,7 @@ void reap_value(const warp_value *value);
 NIF(nif_open);
 NIF(nif_close);
 NIF(nif_get);
+NIF(nif_get_unless);
 NIF(nif_exists);
 NIF(nif_multi_get);
 NIF(nif_put);

@@ -1,5 +1,5 @@
 /*
- * get, exists, multi_get.
+ * get, get_unless, exists, multi_get.
  *
  * Each asks first without waiting, on the caller's own scheduler. When the engine answers that it
  * would have to wait for the disk, or when there is so much to copy that the scheduler would be
@@ -103,6 +103,41 @@ NIF(nif_get) {
     db_leave(call.db);
     if (status == WARP_OK) charge(env, copy_ns(len));
     return answer;
+}
+
+/* ---- get_unless ---- */
+
+/* Whether the value of the key is `known`, byte for byte, as far as can be told without waiting. A
+ * value of another length is not copied. */
+static bool is_known(warp_db *db, const ErlNifBinary *key, const ErlNifBinary *known) {
+    unsigned char stack[STACK_MAX];
+    if (known->size > GET_INLINE_MAX) return false;
+    unsigned char *room = known->size <= sizeof stack ? stack : enif_alloc(known->size);
+    if (!room) return false;
+    size_t len;
+    warp_status status = warp_get_nowait(db, key->data, key->size, room, known->size, &len);
+    bool same = status == WARP_OK && len == known->size && memcmp(room, known->data, len) == 0;
+    if (room != stack) enif_free(room);
+    return same;
+}
+
+NIF(nif_get_unless) {
+    (void)argc;
+    struct call call;
+    ErlNifBinary known;
+    if (!parse(env, argv, &call) || !enif_inspect_binary(env, argv[2], &known)) {
+        return enif_make_badarg(env);
+    }
+    warp_db *db = db_enter(call.db);
+    if (!db) return fail_closed(env);
+    bool same = is_known(db, &call.key, &known);
+    db_leave(call.db);
+    if (same) {
+        charge(env, copy_ns(known.size));
+        return atoms.unchanged_;
+    }
+    const ERL_NIF_TERM get[] = {argv[0], argv[1], atoms.false_};
+    return nif_get(env, 3, get);
 }
 
 /* ---- exists ---- */

@@ -235,4 +235,27 @@ defmodule WarpEngine.Native.NativeTest do
     assert inspect(db) == "#WarpEngine.Native<#{inspect(path)}>"
     Native.close(db)
   end
+
+  test "get_unless tells every value from every other, of all lengths" do
+    db = Native.open!(:memory)
+
+    for size <- [0, 1, 626, 4_096, 4_097, 65_536, 262_144, 262_145] do
+      value = random_bytes(size)
+      Native.put!(db, "k", value)
+      known? = size <= 262_144
+      assert Native.get_unless(db, "k", value) == if(known?, do: :unchanged, else: {:ok, value})
+      assert Native.get_unless(db, "k", value <> "x") == {:ok, value}
+
+      if size > 0 do
+        assert Native.get_unless(db, "k", binary_part(value, 0, size - 1)) == {:ok, value}
+        <<first, rest::binary>> = value
+        assert Native.get_unless(db, "k", <<rem(first + 1, 256), rest::binary>>) == {:ok, value}
+      end
+    end
+
+    Native.delete(db, "k")
+    assert Native.get_unless(db, "k", "") == :not_found
+    Native.close(db)
+    assert {:error, %{reason: :closed}} = Native.get_unless(db, "k", "")
+  end
 end

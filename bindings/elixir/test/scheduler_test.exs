@@ -35,6 +35,8 @@ defmodule WarpEngine.Native.SchedulerTest do
     assert_quiet(fn -> Native.get(db, "pinnable #{:rand.uniform(20)}", zero_copy: true) end)
     assert_quiet(fn -> Native.get(db, "huge", zero_copy: true) end)
     assert_quiet(fn -> Native.get(db, "huge") end)
+    large = Native.get!(db, "large 1")
+    assert_quiet(fn -> Native.get_unless(db, "large 1", large) end)
   end
 
   test "calls that follow each other pay for what they take", %{db: db} do

@@ -35,7 +35,7 @@ defmodule WarpEngine.Native do
 
   | call | inline | dirty I/O |
   | --- | --- | --- |
-  | `get`, `exists?` | value in memory, up to 256 KiB | value on the disk, or larger |
+  | `get`, `get_unless`, `exists?` | value in memory, up to 256 KiB | value on the disk, or larger |
   | `get` with `zero_copy: true` | value in memory, up to 64 KiB | value on the disk, or larger |
   | `multi_get` | up to 16 keys in memory, 256 KiB in all | more, or on the disk |
   | `put`, `compare_and_swap` | up to 16 KiB | larger, and all with `durability: :sync` |
@@ -213,6 +213,27 @@ defmodule WarpEngine.Native do
   """
   @spec get!(db, key, [read_option]) :: value
   def get!(db, key, options \\ []), do: value!(get(db, key, options), key)
+
+  @doc """
+  The value of `key`, or `:unchanged` if it is `known`, byte for byte.
+
+  For those who keep what they made of a value: as long as the answer is `:unchanged`, what they
+  keep is what the database holds. The comparison makes no term of the value, so it takes less
+  than `get/2`.
+
+      iex> db = WarpEngine.Native.open!(:memory)
+      iex> WarpEngine.Native.put(db, "key", "value")
+      iex> WarpEngine.Native.get_unless(db, "key", "value")
+      :unchanged
+      iex> WarpEngine.Native.get_unless(db, "key", "another")
+      {:ok, "value"}
+      iex> WarpEngine.Native.get_unless(db, "nothing here", "value")
+      :not_found
+  """
+  @spec get_unless(db, key, value) :: :unchanged | {:ok, value} | :not_found | error
+  def get_unless(db, key, known) when is_binary(key) and is_binary(known) do
+    Nif.get_unless(ref(db), key, known)
+  end
 
   @doc """
   The values of many keys in their order, `nil` where there is none.
