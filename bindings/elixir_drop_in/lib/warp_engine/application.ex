@@ -1,0 +1,174 @@
+defmodule WarpEngine.Application do
+  @moduledoc """
+  The supervision tree, and what the original offered to look at it.
+
+  | child | what it does |
+  | --- | --- |
+  | `WarpEngine` | owns the database; see `WarpEngine.Owner` |
+  | `WarpEngine.EntropyRegistry` | names of entropy monitors |
+  | entropy monitor `:cosmic_entropy` | unless `enable_entropy_monitoring: false` or bench mode |
+
+  Killing any of them loses nothing, and puts and gets of others go on meanwhile.
+  """
+
+  use Application
+  alias WarpEngine.{Config, EntropyMonitor, Owner, Store}
+
+  @supervisor WarpEngine.Supervisor
+
+  @impl true
+  def start(_type, _args) do
+    options = config()
+
+    with {:ok, config} <- Config.new(Keyword.put(options, :refused_options, refused(options))) do
+      children = [
+        {Registry, keys: :unique, name: WarpEngine.EntropyRegistry},
+        {Owner, options} | monitor(config)
+      ]
+
+      Supervisor.start_link(children,
+        strategy: :one_for_one,
+        max_restarts: 10,
+        max_seconds: 60,
+        name: @supervisor
+      )
+    end
+  end
+
+  # Said once, by the owner.
+  defp refused(options), do: Keyword.get(options, :refused_options, :error)
+
+  defp monitor(config) do
+    if Config.monitor?(config) do
+      options = [
+        monitoring_interval: Config.get(config, :entropy_monitoring_interval),
+        entropy_threshold: Config.get(config, :entropy_threshold),
+        vacuum_stability_checks: Config.get(config, :vacuum_stability_checks),
+        persistence_enabled: Config.get(config, :entropy_persistence),
+        analytics_enabled: Config.get(config, :entropy_analytics)
+      ]
+
+      [
+        %{
+          id: :cosmic_entropy,
+          start: {EntropyMonitor, :create_monitor, [:cosmic_entropy, options]}
+        }
+      ]
+    else
+      []
+    end
+  end
+
+  @doc """
+  The whole configuration.
+
+      iex> is_binary(WarpEngine.Application.config()[:data_root])
+      true
+  """
+  @spec config() :: keyword
+  def config, do: Application.get_all_env(:warp_engine)
+
+  @doc """
+  One key of the configuration.
+
+      iex> WarpEngine.Application.config(:no_such_key, 7)
+      7
+  """
+  @spec config(atom, term) :: term
+  def config(key, default), do: Application.get_env(:warp_engine, key, default)
+
+  @doc """
+  Sets a key of the configuration. It counts from the next start, see `restart_universe/0`.
+
+      iex> WarpEngine.Application.put_config(:max_links, 64)
+      :ok
+  """
+  @spec put_config(atom, term) :: :ok
+  def put_config(key, value), do: Application.put_env(:warp_engine, key, value)
+
+  @doc """
+  The supervisor and its children.
+
+      iex> %{active: active, children: children} = WarpEngine.Application.supervisor_info()
+      iex> active == length(children)
+      true
+  """
+  @spec supervisor_info() :: map
+  def supervisor_info do
+    case Process.whereis(@supervisor) do
+      nil ->
+        %{status: :not_running, children: [], active: 0}
+
+      pid ->
+        children = Supervisor.which_children(pid)
+
+        Map.merge(Supervisor.count_children(pid), %{
+          status: :running,
+          supervisor: pid,
+          children: for({id, child, type, _} <- children, do: %{id: id, pid: child, type: type})
+        })
+    end
+  end
+
+  @doc """
+  Closes the database and opens it again, with the configuration as it is now. Nothing is lost;
+  calls in between answer an error whose reason is `:closed`.
+
+      iex> WarpEngine.Application.restart_universe()
+      {:ok, :restarted}
+  """
+  @spec restart_universe() :: {:ok, :restarted} | {:error, {:restart_failed, term}}
+  def restart_universe do
+    with :ok <- Supervisor.terminate_child(@supervisor, WarpEngine),
+         :ok <- Supervisor.delete_child(@supervisor, WarpEngine),
+         {:ok, _} <- Supervisor.start_child(@supervisor, {Owner, config()}) do
+      {:ok, :restarted}
+    else
+      {:error, reason} -> {:error, {:restart_failed, reason}}
+    end
+  end
+
+  @doc """
+  Whether the database answers.
+
+      iex> health = WarpEngine.Application.health_check()
+      iex> {health.status, health.healthy}
+      {:running, true}
+  """
+  @spec health_check() :: %{
+          status: :running | :not_running | :error,
+          universe_state: atom,
+          uptime_ms: non_neg_integer,
+          spacetime_shards: non_neg_integer,
+          entropy: float,
+          last_check: DateTime.t(),
+          healthy: boolean
+        }
+  def health_check do
+    case {Process.whereis(WarpEngine), Store.get()} do
+      {pid, %Store{} = store} when is_pid(pid) -> health(WarpEngine.Native.stats(store.db), store)
+      {nil, _} -> health(:not_running, :unknown, 0, 0, 0.0)
+      {_, nil} -> health(:not_running, :starting, 0, 0, 0.0)
+    end
+  end
+
+  defp health({:ok, stats}, store) do
+    uptime = System.monotonic_time(:millisecond) - store.opened_at
+    entropy = WarpEngine.Load.measure(store.db).key_entropy
+    health(:running, :stable, uptime, stats.shards, entropy)
+  end
+
+  defp health({:error, _}, _store), do: health(:error, :unknown, 0, 0, 0.0)
+
+  defp health(status, state, uptime, shards, entropy) do
+    %{
+      status: status,
+      universe_state: state,
+      uptime_ms: uptime,
+      spacetime_shards: shards,
+      entropy: entropy,
+      last_check: DateTime.utc_now(),
+      healthy: status == :running
+    }
+  end
+end

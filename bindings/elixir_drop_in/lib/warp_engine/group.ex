@@ -1,0 +1,83 @@
+defmodule WarpEngine.Group do
+  @moduledoc """
+  A key and its partners in one multi-get of the engine.
+  """
+
+  alias WarpEngine.{Associations, Key, Native, Record, Store, Temperature}
+
+  @type item :: {:ok, term, Temperature.shard()} | {:error, :not_found | Native.Error.t()}
+
+  @doc """
+  The value of `key`, its shard, its partners by key, and the time in microseconds.
+
+      iex> WarpEngine.Group.get("group: no such key", 10, 0.0)
+      {:error, :not_found}
+  """
+  @spec get(term, non_neg_integer, number) ::
+          {:ok, term, Temperature.shard(), %{term => item}, pos_integer}
+          | {:error, :not_found | Native.Error.t()}
+  def get(key, max, min_strength) do
+    start = :os.perf_counter()
+
+    with %Store{} = store <- Store.get(),
+         partners = partners(store, key, max, min_strength),
+         keys = Enum.map([key | partners], &Key.encode/1),
+         {:ok, [bytes | others]} when bytes != nil <- Native.multi_get(store.db, keys),
+         {:ok, value, shard} <- item(store, hd(keys), bytes, start) do
+      items =
+        [partners, tl(keys), others]
+        |> Enum.zip()
+        |> Map.new(fn {partner, ekey, bytes} -> {partner, item(store, ekey, bytes, start)} end)
+
+      {:ok, value, shard, items, Store.elapsed(start)}
+    else
+      nil -> {:error, Store.not_running()}
+      {:ok, [nil | _]} -> {:error, :not_found}
+      {:error, error} -> {:error, error}
+    end
+  end
+
+  @doc """
+  Share of the partners that were found; 1.0 of none.
+
+      iex> WarpEngine.Group.efficiency(%{"a" => {:ok, 1, :warm_data}, "b" => {:error, :not_found}})
+      0.5
+      iex> WarpEngine.Group.efficiency(%{})
+      1.0
+  """
+  @spec efficiency(%{term => item}) :: float
+  def efficiency(items) when map_size(items) == 0, do: 1.0
+
+  def efficiency(items) do
+    Enum.count(items, fn {_, item} -> elem(item, 0) == :ok end) / map_size(items)
+  end
+
+  defp partners(store, key, max, min_strength) do
+    for(
+      {partner, strength} <- Associations.partners(store, key),
+      strength >= min_strength,
+      do: partner
+    )
+    |> Enum.take(max)
+  end
+
+  defp item(_store, _key, nil, _now), do: {:error, :not_found}
+
+  defp item(store, key, bytes, now) do
+    case Record.decode(bytes) do
+      {:ok, stamp, value, _} -> {:ok, value, shard(store, key, stamp, now)}
+      :error -> {:error, Store.invalid(key)}
+    end
+  end
+
+  @doc false
+  @spec shard(Store.t(), binary, Record.stamp(), integer) :: Temperature.shard()
+  def shard(store, key, stamp, now) do
+    hash = Temperature.hash(key)
+    if Temperature.sampled?(now), do: Temperature.touch(store.heat, hash, now)
+
+    store.heat
+    |> Temperature.at_get(hash, now, Record.class(stamp), Record.tick(stamp))
+    |> Temperature.shard()
+  end
+end

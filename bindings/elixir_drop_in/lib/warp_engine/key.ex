@@ -1,0 +1,57 @@
+defmodule WarpEngine.Key do
+  @moduledoc """
+  Any term as a key of the engine, which takes 1 to 65,535 bytes.
+
+    1. A binary that begins with neither 0 nor 131 is itself the key: `"user:42"` is the same key
+       for the engine's other languages, its tool and its placement patterns.
+    2. Any other term is its external term format, which begins with 131.
+    3. What would be longer than the engine takes is 0, `"h"`, and the SHA-256 of form 1 or 2.
+    4. 0 begins what this application keeps for itself; see `reserved/2`.
+
+  Different terms so have different keys, and a term has one key for ever: the format is the
+  deterministic one (the order of a large map does not matter), in the version that newer
+  emulators write by default. `1` and `1.0` are different keys.
+
+  Two bounds: `0.0` and `-0.0` are different keys, though emulators before OTP 27 compare them as
+  equal; and a pid, a port, a reference or a local function means nothing after a restart.
+  """
+
+  @term 131
+  @reserved 0
+  @key_bytes_max 65_535
+
+  @doc """
+  The engine's key for a term.
+
+      iex> WarpEngine.Key.encode("user:42")
+      "user:42"
+      iex> WarpEngine.Key.encode({:user, 42}) == WarpEngine.Key.encode({:user, 42})
+      true
+      iex> Enum.map(["", <<0>>, <<131>>, :a, 1, 1.0, %{}], &WarpEngine.Key.encode/1) |> Enum.uniq() |> length()
+      7
+      iex> byte_size(WarpEngine.Key.encode(Enum.to_list(1..100_000)))
+      34
+  """
+  @spec encode(term) :: binary
+  def encode(<<first, _::binary>> = key)
+      when first != @term and first != @reserved and byte_size(key) <= @key_bytes_max,
+      do: key
+
+  def encode(key) do
+    key
+    |> :erlang.term_to_binary([:deterministic, minor_version: 2])
+    |> shorten()
+  end
+
+  @doc """
+  A key of the application's own about the key of a user: links, for one.
+
+      iex> WarpEngine.Key.reserved("link", "user:42")
+      <<0, "link:user:42">>
+  """
+  @spec reserved(String.t(), binary) :: binary
+  def reserved(kind, key), do: shorten(<<@reserved, kind::binary, ?:, key::binary>>)
+
+  defp shorten(key) when byte_size(key) <= @key_bytes_max, do: key
+  defp shorten(key), do: <<@reserved, ?h, :crypto.hash(:sha256, key)::binary>>
+end
