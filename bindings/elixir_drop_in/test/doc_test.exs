@@ -17,4 +17,19 @@ defmodule WarpEngine.DocTest do
   doctest WarpEngine.Store
   doctest WarpEngine.Temperature
   doctest WarpEngine.TermCache
+  doctest EnhancedADT
+  doctest EnhancedADT.Annotation
+  doctest EnhancedADT.Bend
+  doctest EnhancedADT.Linked
+  doctest EnhancedADT.Node
+  doctest EnhancedADT.Ref
+  doctest EnhancedADT.Structure
+  doctest EnhancedADT.Sum
+  doctest EnhancedADT.WarpEngineIntegration.Translators
+end
+
+defmodule EnhancedADT.FieldTest do
+  use ExUnit.Case
+
+  doctest EnhancedADT.Field
 end

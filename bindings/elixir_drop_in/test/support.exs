@@ -24,10 +24,10 @@ defmodule WarpEngine.Support do
   @doc "Runs `fun` with other options of the application, restarted before and after."
   def with_config(options, fun) do
     before = Application.get_all_env(:warp_engine)
-    Application.put_all_env(warp_engine: options)
-    {:ok, :restarted} = WarpEngine.Application.restart_universe()
 
     try do
+      Application.put_all_env(warp_engine: options)
+      {:ok, :restarted} = WarpEngine.Application.restart_universe()
       fun.()
     after
       for {key, _} <- options, do: Application.delete_env(:warp_engine, key)

@@ -1,4 +1,5 @@
 Code.require_file("support.exs", __DIR__)
+Code.require_file("adt_types.exs", __DIR__)
 ExUnit.start(timeout: 120_000, exclude: [:long])
 
 ExUnit.after_suite(fn _ ->

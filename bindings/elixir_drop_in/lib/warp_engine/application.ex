@@ -5,6 +5,7 @@ defmodule WarpEngine.Application do
   | child | what it does |
   | --- | --- |
   | `WarpEngine` | owns the database; see `WarpEngine.Owner` |
+  | `WarpEngine.MonitorSupervisor` | the next two, so that what befalls them does not come near the database |
   | `WarpEngine.EntropyRegistry` | names of entropy monitors |
   | entropy monitor `:cosmic_entropy` | unless `enable_entropy_monitoring: false` or bench mode |
 
@@ -21,17 +22,44 @@ defmodule WarpEngine.Application do
     options = config()
 
     with {:ok, config} <- Config.new(Keyword.put(options, :refused_options, refused(options))) do
-      children = [
-        {Registry, keys: :unique, name: WarpEngine.EntropyRegistry},
-        {Owner, options} | monitor(config)
-      ]
-
-      Supervisor.start_link(children,
+      Supervisor.start_link([{Owner, options}, monitors(config)],
         strategy: :one_for_one,
         max_restarts: 10,
         max_seconds: 60,
         name: @supervisor
       )
+    end
+  end
+
+  defp monitors(config) do
+    children = [registry() | monitor(config)]
+    options = [strategy: :rest_for_one, name: WarpEngine.MonitorSupervisor]
+
+    %{
+      id: WarpEngine.MonitorSupervisor,
+      type: :supervisor,
+      start: {Supervisor, :start_link, [children, options]}
+    }
+  end
+
+  @registry WarpEngine.EntropyRegistry
+
+  defp registry do
+    %{id: @registry, type: :supervisor, start: {__MODULE__, :start_registry, [50]}}
+  end
+
+  # The parts of a registry that was killed keep its names until they have noticed. Restarting into
+  # that would use up the restarts of the whole application.
+  @doc false
+  @spec start_registry(non_neg_integer) :: Supervisor.on_start()
+  def start_registry(attempts) do
+    case Registry.start_link(keys: :unique, name: @registry) do
+      {:error, _} when attempts > 0 ->
+        Process.sleep(20)
+        start_registry(attempts - 1)
+
+      answer ->
+        answer
     end
   end
 
@@ -112,20 +140,26 @@ defmodule WarpEngine.Application do
 
   @doc """
   Closes the database and opens it again, with the configuration as it is now. Nothing is lost;
-  calls in between answer an error whose reason is `:closed`.
+  calls in between answer an error whose reason is `:closed`. If it cannot be opened, nothing is open
+  until a later call of this succeeds.
 
       iex> WarpEngine.Application.restart_universe()
       {:ok, :restarted}
   """
   @spec restart_universe() :: {:ok, :restarted} | {:error, {:restart_failed, term}}
   def restart_universe do
-    with :ok <- Supervisor.terminate_child(@supervisor, WarpEngine),
-         :ok <- Supervisor.delete_child(@supervisor, WarpEngine),
-         {:ok, _} <- Supervisor.start_child(@supervisor, {Owner, config()}) do
-      {:ok, :restarted}
-    else
+    # Neither is there after a restart that failed.
+    _ = Supervisor.terminate_child(@supervisor, WarpEngine)
+    _ = Supervisor.delete_child(@supervisor, WarpEngine)
+
+    case Supervisor.start_child(@supervisor, {Owner, config()}) do
+      {:ok, _} -> {:ok, :restarted}
+      # The supervisor adds the child's specification.
+      {:error, {reason, child}} when is_tuple(child) -> {:error, {:restart_failed, reason}}
       {:error, reason} -> {:error, {:restart_failed, reason}}
     end
+  catch
+    :exit, reason -> {:error, {:restart_failed, reason}}
   end
 
   @doc """
