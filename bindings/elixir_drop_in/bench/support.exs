@@ -64,11 +64,13 @@ defmodule Bench do
   @doc "Runs `fun` on a fresh database below `dir` (default: the system's temporary directory)."
   def on_database(dir, options \\ [], fun) do
     root = Path.join(dir || System.tmp_dir!(), "warp_bench_#{System.pid()}")
+    started = Application.fetch_env!(:warp_engine, :data_root)
 
     for {key, value} <- [{:data_root, root} | options],
         do: Application.put_env(:warp_engine, key, value)
 
     {:ok, :restarted} = WarpEngine.Application.restart_universe()
+    File.rm_rf!(started)
     fun.()
   after
     Application.stop(:warp_engine)

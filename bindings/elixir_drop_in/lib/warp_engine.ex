@@ -224,7 +224,7 @@ defmodule WarpEngine do
 
   defp fetch(store, ekey, start, {:ok, bytes}) do
     with {:ok, stamp, value, _} <- Record.decode(bytes) do
-      if store.cache && TermCache.admit?(store.cache, bytes, start),
+      if store.cache && TermCache.admit?(store.cache, bytes, start) && known?(store, ekey, start),
         do: TermCache.insert(store.cache, ekey, bytes, stamp, value)
 
       {:ok, stamp, value}
@@ -232,6 +232,12 @@ defmodule WarpEngine do
   end
 
   defp fetch(_store, _ekey, _start, answer), do: answer
+
+  # Whether the key was accessed before, as far as was counted: a scan does not fill the cache.
+  defp known?(%{cache: %{sample: 1}}, _ekey, _start), do: true
+
+  defp known?(store, ekey, start),
+    do: Temperature.count(store.heat, Temperature.hash(ekey), start) > 0
 
   defp got({:ok, stamp, value}, store, _key, ekey, start) do
     hash = Temperature.hash(ekey)

@@ -122,7 +122,7 @@ defmodule WarpEngine.ValueTest do
       value = fn i -> %{number: i, text: :binary.copy("x", 300)} end
       for key <- keys, do: WarpEngine.cosmic_put(key, value.(1))
       # Often enough for all of them to be kept decoded.
-      for _ <- 1..40, key <- keys, do: WarpEngine.cosmic_get(key)
+      for _ <- 1..100, key <- keys, do: WarpEngine.cosmic_get(key)
       assert WarpEngine.TermCache.info(Store.get().cache).items >= 400
 
       for key <- keys, do: WarpEngine.cosmic_put(key, value.(2))

@@ -32,7 +32,7 @@ defmodule WarpEngine.Config do
   | `:enable_auto_entanglement` | `true` | whether pattern rules apply |
   | `:entanglement_rules` | the six built in | `[{"user:*", ["profile:*"]}]`: replaces them, and applies |
   | `:disable_phase4` | `false` | no cache of decoded terms |
-  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n |
+  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n, of keys that were read before; 1 keeps every value |
   | `:cache_write_through_on_put`, `:cache_sample_rate_put` | `false`, `8` | one value in n is kept at its put already |
   | `:enable_entropy_monitoring` | `true` | and `:entropy_monitoring_interval`, `:entropy_threshold`, `:entropy_persistence`, `:entropy_analytics`, `:vacuum_stability_checks`: see `WarpEngine.EntropyMonitor` |
   | `:use_numbered_shards`, `:force_ultra_fast_path`, `:disable_operation_batcher`, `:disable_intelligent_load_balancer` | any | accepted: the engine's shards are always numbered, its path is always the short one, and neither process exists |
@@ -129,10 +129,11 @@ defmodule WarpEngine.Config do
     debug_shard_routing: {[false], "a key has one place"}
   }
 
-  @enforce_keys [:options]
-  defstruct [:options]
+  @enforce_keys [:options, :rules]
+  defstruct [:options, :rules]
 
-  @type t :: %__MODULE__{options: %{atom => term}}
+  @type t :: %__MODULE__{options: %{atom => term}, rules: [rule]}
+  @type rule :: {String.t(), [String.t()]}
   @type refusal :: {atom, String.t()}
 
   @doc """
@@ -156,7 +157,8 @@ defmodule WarpEngine.Config do
     warn(for {name, _} <- options, unknown?(name, known), do: "#{name} is not known")
 
     if refused == [] or kept[:refused_options] == :warn do
-      {:ok, %__MODULE__{options: Map.new(Keyword.merge(@defaults, kept))}}
+      options = Map.new(Keyword.merge(@defaults, kept))
+      {:ok, %__MODULE__{options: options, rules: applied_rules(options)}}
     else
       {:error, {:refused_options, refused}}
     end
@@ -211,14 +213,8 @@ defmodule WarpEngine.Config do
       iex> WarpEngine.Config.rules(config)
       [{"user:*", ["cart:*"]}]
   """
-  @spec rules(t) :: [{String.t(), [String.t()]}]
-  def rules(config) do
-    bench? = get(config, :bench_mode) and not get(config, :enable_auto_entanglement_in_bench)
-
-    if get(config, :enable_auto_entanglement) and not bench?,
-      do: Enum.map(get(config, :entanglement_rules), &rule/1),
-      else: []
-  end
+  @spec rules(t) :: [rule]
+  def rules(%__MODULE__{rules: rules}), do: rules
 
   @doc """
   Whether there is a cache of decoded terms.
@@ -243,6 +239,14 @@ defmodule WarpEngine.Config do
   @spec monitor?(t) :: boolean
   def monitor?(config) do
     get(config, :enable_entropy_monitoring) and not get(config, :bench_mode)
+  end
+
+  defp applied_rules(options) do
+    bench? = options.bench_mode and not options.enable_auto_entanglement_in_bench
+
+    if options.enable_auto_entanglement and not bench?,
+      do: Enum.map(options.entanglement_rules, &rule/1),
+      else: []
   end
 
   defp rule({pattern, target}) when is_binary(target), do: {pattern, [target]}

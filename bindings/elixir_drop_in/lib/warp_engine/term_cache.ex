@@ -11,8 +11,9 @@ defmodule WarpEngine.TermCache do
   table goes over to the young one, so what is used stays. Nothing is ordered and no process is
   asked.
 
-  Not every value that misses is taken: one in `:cache_sample_rate_get`, as the clock has it. A key
-  that is read often gets in soon, and a scan leaves little behind. Records below #{128} bytes are
+  Not every value that misses is taken: one in `:cache_sample_rate_get`, as the clock has it, and
+  only of keys that `WarpEngine.Temperature` has counted before. A key that is read often gets in
+  soon, and a scan leaves little behind. Records below #{128} bytes are
   decoded faster than looked up, and records above #{64} KiB are left to the engine.
   """
 
