@@ -143,8 +143,8 @@ defmodule WarpEngine do
       :ok ->
         if weight > 1, do: Temperature.touch(heat, hash, start, weight)
         time = Store.elapsed(start)
-        if Temperature.sampled?(start), do: sampled_put(store, ekey, hash, start, time)
-        if store.write_through, do: write_through(store, ekey, bytes, stamp, value, hash)
+        if Temperature.sampled?(start), do: count_put(store, hash, start, time)
+        if store.write_through, do: write_through(store, ekey, bytes, class, value, hash)
         {:ok, :stored, Temperature.shard(class), time}
 
       error ->
@@ -152,14 +152,14 @@ defmodule WarpEngine do
     end
   end
 
-  defp sampled_put(store, _ekey, hash, start, time) do
+  defp count_put(store, hash, start, time) do
     Temperature.touch(store.heat, hash, start)
     note(store, time)
   end
 
-  defp write_through(store, ekey, bytes, stamp, value, hash) do
+  defp write_through(store, ekey, bytes, class, value, hash) do
     if rem(hash, store.write_through) == 0 and byte_size(bytes) <= 65_536,
-      do: TermCache.insert(store.cache, ekey, bytes, stamp, value)
+      do: TermCache.insert(store.cache, ekey, bytes, class, value)
   end
 
   # Calls and microseconds of those that are counted.
@@ -181,88 +181,117 @@ defmodule WarpEngine do
     start = :os.perf_counter()
 
     case Store.get() do
-      %Store{cache: nil} = store ->
+      %Store{cache: cache} = store ->
         ekey = Key.encode(key)
-        store |> fetch(ekey, start, Native.get(store.db, ekey)) |> got(store, key, ekey, start)
 
-      %Store{} = store ->
-        ekey = Key.encode(key)
-        store |> cached(ekey, start) |> got(store, key, ekey, start)
+        # What is kept is used without another look at the key's temperature.
+        with {bytes, class, value} when cache != nil <- cache && TermCache.lookup(cache, ekey),
+             :unchanged <- Nif.get_unless(store.ref, ekey, bytes) do
+          kept(store, ekey, bytes, value, class, start)
+        else
+          {:ok, bytes} -> fresh(store, key, ekey, bytes, start)
+          :not_found -> missing(store, ekey, start)
+          {:error, error} -> {:error, error, Store.elapsed(start)}
+          _ -> fetch(store, key, ekey, start)
+        end
 
       nil ->
         {:error, Store.not_running(), Store.elapsed(start)}
     end
   end
 
-  defp cached(store, ekey, start) do
-    case TermCache.lookup(store.cache, ekey) do
-      :miss ->
-        fetch(store, ekey, start, Native.get(store.db, ekey))
-
-      {place, bytes, stamp, value} ->
-        case Nif.get_unless(store.ref, ekey, bytes) do
-          :unchanged ->
-            if place == :old, do: TermCache.insert(store.cache, ekey, bytes, stamp, value)
-            {:ok, stamp, value}
-
-          {:ok, bytes} ->
-            # A key that was worth keeping still is.
-            with {:ok, stamp, value, _} <- Record.decode(bytes) do
-              TermCache.insert(store.cache, ekey, bytes, stamp, value)
-              {:ok, stamp, value}
-            end
-
-          :not_found ->
-            TermCache.forget(store.cache, ekey)
-            :not_found
-
-          error ->
-            error
-        end
-    end
-  end
-
-  defp fetch(store, ekey, start, {:ok, bytes}) do
-    with {:ok, stamp, value, _} <- Record.decode(bytes) do
-      if store.cache && TermCache.admit?(store.cache, bytes, start) && known?(store, ekey, start),
-        do: TermCache.insert(store.cache, ekey, bytes, stamp, value)
-
-      {:ok, stamp, value}
-    end
-  end
-
-  defp fetch(_store, _ekey, _start, answer), do: answer
-
-  # Whether the key was accessed before, as far as was counted: a scan does not fill the cache.
-  defp known?(%{cache: %{sample: 1}}, _ekey, _start), do: true
-
-  defp known?(store, ekey, start),
-    do: Temperature.count(store.heat, Temperature.hash(ekey), start) > 0
-
-  defp got({:ok, stamp, value}, store, _key, ekey, start) do
-    hash = Temperature.hash(ekey)
-    class = Record.class(stamp)
-    class = Temperature.at_get(store.heat, hash, start, class, Record.tick(stamp))
+  # A hit in the cache. The temperature is measured anew when the access is counted.
+  defp kept(store, ekey, bytes, value, class, start) do
     time = Store.elapsed(start)
 
     if Temperature.sampled?(start) do
-      Temperature.touch(store.heat, hash, start)
       note(store, time)
+      hash = Temperature.hash(ekey)
+      Temperature.touch(store.heat, hash, start)
+      now = temperature(store, hash, Record.peek(bytes), start)
+      if now != class, do: TermCache.insert(store.cache, ekey, bytes, now, value)
     end
 
     {:ok, value, Temperature.shard(class), time}
   end
 
-  defp got(:not_found, _store, _key, _ekey, start) do
+  # A key that was kept and has another value now is still worth keeping.
+  defp fresh(store, key, ekey, bytes, start) do
+    case Record.decode(bytes) do
+      {:ok, stamp, value, _} ->
+        class = temperature(store, Temperature.hash(ekey), stamp, start)
+        TermCache.insert(store.cache, ekey, bytes, class, value)
+        {:ok, value, Temperature.shard(class), Store.elapsed(start)}
+
+      :error ->
+        {:error, Store.invalid(key), Store.elapsed(start)}
+    end
+  end
+
+  defp missing(store, ekey, start) do
+    TermCache.forget(store.cache, ekey)
     {:error, :not_found, Store.elapsed(start)}
   end
 
-  defp got(:error, _store, key, _ekey, start) do
-    {:error, Store.invalid(key), Store.elapsed(start)}
+  # A get of what is not in the young table. Only what is hot can be in the old one, unless
+  # everything is kept.
+  defp fetch(store, key, ekey, start) do
+    hash = Temperature.hash(ekey)
+
+    cached? =
+      store.cache != nil and
+        (store.cache.sample == 1 or Temperature.hot?(store.heat, hash, start))
+
+    case cached? && TermCache.lookup_old(store.cache, ekey) do
+      {bytes, class, value} ->
+        case Nif.get_unless(store.ref, ekey, bytes) do
+          :unchanged ->
+            TermCache.insert(store.cache, ekey, bytes, class, value)
+            kept(store, ekey, bytes, value, class, start)
+
+          answer ->
+            decode(answer, store, key, ekey, hash, cached?, start)
+        end
+
+      _ ->
+        store.ref
+        |> Nif.get(ekey, false)
+        |> decode(store, key, ekey, hash, cached?, start)
+    end
   end
 
-  defp got({:error, error}, _store, _key, _ekey, start) do
+  defp decode({:ok, bytes}, store, key, ekey, hash, cached?, start) do
+    case Record.decode(bytes) do
+      {:ok, stamp, value, _} ->
+        class = temperature(store, hash, stamp, start)
+
+        if cached? and TermCache.admit?(store.cache, bytes, start),
+          do: TermCache.insert(store.cache, ekey, bytes, class, value)
+
+        time = Store.elapsed(start)
+
+        if Temperature.sampled?(start) do
+          Temperature.touch(store.heat, hash, start)
+          note(store, time)
+        end
+
+        {:ok, value, Temperature.shard(class), time}
+
+      :error ->
+        {:error, Store.invalid(key), Store.elapsed(start)}
+    end
+  end
+
+  defp decode(:not_found, _store, _key, _ekey, _hash, _cached?, start) do
+    {:error, :not_found, Store.elapsed(start)}
+  end
+
+  defp decode({:error, error}, _store, _key, _ekey, _hash, _cached?, start) do
     {:error, error, Store.elapsed(start)}
+  end
+
+  defp temperature(store, hash, stamp, start) do
+    Temperature.at_get(store.heat, hash, start, Record.class(stamp), Record.tick(stamp))
   end
 
   @doc """
@@ -501,6 +530,7 @@ defmodule WarpEngine do
   @doc """
   Everything that is measured, in the original's shape.
 
+      iex> WarpEngine.cosmic_put("measured", 1)
       iex> metrics = WarpEngine.cosmic_metrics()
       iex> {metrics.universe_state, metrics.performance.total_operations > 0}
       {:stable, true}

@@ -32,7 +32,7 @@ defmodule WarpEngine.Config do
   | `:enable_auto_entanglement` | `true` | whether pattern rules apply |
   | `:entanglement_rules` | the six built in | `[{"user:*", ["profile:*"]}]`: replaces them, and applies |
   | `:disable_phase4` | `false` | no cache of decoded terms |
-  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n, of keys that were read before; 1 keeps every value |
+  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n, of keys that are hot; 1 keeps every value |
   | `:cache_write_through_on_put`, `:cache_sample_rate_put` | `false`, `8` | one value in n is kept at its put already |
   | `:enable_entropy_monitoring` | `true` | and `:entropy_monitoring_interval`, `:entropy_threshold`, `:entropy_persistence`, `:entropy_analytics`, `:vacuum_stability_checks`: see `WarpEngine.EntropyMonitor` |
   | `:use_numbered_shards`, `:force_ultra_fast_path`, `:disable_operation_batcher`, `:disable_intelligent_load_balancer` | any | accepted: the engine's shards are always numbered, its path is always the short one, and neither process exists |

@@ -131,6 +131,17 @@ defmodule WarpEngine.Temperature do
   end
 
   @doc """
+  Whether the accesses that were counted make a key hot.
+
+      iex> sketch = WarpEngine.Temperature.new(600)
+      iex> WarpEngine.Temperature.touch(sketch, 7, 0, 32)
+      iex> {WarpEngine.Temperature.hot?(sketch, 7, 0), WarpEngine.Temperature.hot?(sketch, 8, 0)}
+      {true, false}
+  """
+  @spec hot?(t, non_neg_integer, integer) :: boolean
+  def hot?(sketch, hash, now), do: count(sketch, hash, now) >= @hot_at
+
+  @doc """
   Temperature that a put reports: the hint if there is one and the key is not known to be hot.
 
       iex> sketch = WarpEngine.Temperature.new(600)

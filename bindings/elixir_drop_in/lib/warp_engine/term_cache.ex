@@ -2,7 +2,7 @@ defmodule WarpEngine.TermCache do
   @moduledoc """
   Hot terms, kept decoded: decoding a map takes ten times as long as copying it.
 
-  An entry is the bytes of a record and the term that they are. It is used only when
+  An entry is the bytes of a record, its temperature and the term that they are. It is used only when
   `WarpEngine.Native.get_unless/3` has just answered that these bytes are what the database holds,
   so a stale term is never returned, whoever has written in between and by whatever way.
 
@@ -12,8 +12,7 @@ defmodule WarpEngine.TermCache do
   asked.
 
   Not every value that misses is taken: one in `:cache_sample_rate_get`, as the clock has it, and
-  only of keys that `WarpEngine.Temperature` has counted before. A key that is read often gets in
-  soon, and a scan leaves little behind. Records below #{128} bytes are
+  only of keys that are hot (`WarpEngine.Temperature`). So a scan leaves nothing behind. Records below #{128} bytes are
   decoded faster than looked up, and records above #{64} KiB are left to the engine.
   """
 
@@ -39,7 +38,7 @@ defmodule WarpEngine.TermCache do
           half: pos_integer,
           sample: pos_integer
         }
-  @type place :: :young | :old
+  @type class :: WarpEngine.Temperature.class()
 
   @doc """
   An empty cache of at most `bytes`. Its tables live as long as the calling process.
@@ -62,30 +61,39 @@ defmodule WarpEngine.TermCache do
   end
 
   @doc """
-  What is kept of a key. Not to be used before its bytes are known to be current.
+  What is kept of a key in the young table: bytes, temperature, term. Not to be used before the
+  bytes are known to be current.
 
       iex> cache = WarpEngine.TermCache.new(1_000_000, 1)
       iex> bytes = :binary.copy("x", 200)
-      iex> WarpEngine.TermCache.insert(cache, "key", bytes, 7, %{a: 1})
+      iex> WarpEngine.TermCache.insert(cache, "key", bytes, 2, %{a: 1})
       iex> WarpEngine.TermCache.lookup(cache, "key")
-      {:young, bytes, 7, %{a: 1}}
+      {bytes, 2, %{a: 1}}
   """
-  @spec lookup(t, binary) :: {place, binary, WarpEngine.Record.stamp(), term} | :miss
+  @spec lookup(t, binary) :: {binary, class, term} | :miss
   def lookup(%__MODULE__{tables: tables, control: control}, key) do
-    young = :atomics.get(control, @young)
-
-    case :ets.lookup(elem(tables, young), key) do
-      [{_, bytes, stamp, term, _}] ->
-        {:young, bytes, stamp, term}
-
-      [] ->
-        case :ets.lookup(elem(tables, 1 - young), key) do
-          [{_, bytes, stamp, term, _}] -> {:old, bytes, stamp, term}
-          [] -> :miss
-        end
+    case :ets.lookup(elem(tables, :atomics.get(control, @young)), key) do
+      [{_, bytes, class, term, _}] -> {bytes, class, term}
+      [] -> :miss
     end
   rescue
     # The process that owned the tables was killed; its successor makes new ones.
+    ArgumentError -> :miss
+  end
+
+  @doc """
+  What is kept of a key in the old table. What was used there is to be inserted again.
+
+      iex> WarpEngine.TermCache.lookup_old(WarpEngine.TermCache.new(1_000_000, 1), "key")
+      :miss
+  """
+  @spec lookup_old(t, binary) :: {binary, class, term} | :miss
+  def lookup_old(%__MODULE__{tables: tables, control: control}, key) do
+    case :ets.lookup(elem(tables, 1 - :atomics.get(control, @young)), key) do
+      [{_, bytes, class, term, _}] -> {bytes, class, term}
+      [] -> :miss
+    end
+  rescue
     ArgumentError -> :miss
   end
 
@@ -107,15 +115,15 @@ defmodule WarpEngine.TermCache do
   @doc """
   Keeps a term; an example stands at `lookup/2`.
   """
-  @spec insert(t, binary, binary, WarpEngine.Record.stamp(), term) :: :ok
-  def insert(%__MODULE__{} = cache, key, bytes, stamp, term) do
+  @spec insert(t, binary, binary, class, term) :: :ok
+  def insert(%__MODULE__{} = cache, key, bytes, class, term) do
     size = entry_bytes(key, bytes, term)
     young = :atomics.get(cache.control, @young)
     table = elem(cache.tables, young)
 
     # An entry that takes more than the bound would throw all others out.
     if size <= cache.half do
-      entry = {key, bytes, stamp, term, size}
+      entry = {key, bytes, class, term, size}
       replaced = if :ets.insert_new(table, entry), do: 0, else: replace(table, entry)
       :atomics.add(cache.control, @bytes_of_first + young, size - replaced)
 
@@ -132,7 +140,7 @@ defmodule WarpEngine.TermCache do
   Forgets a key, to give its memory back; being current does not depend on it.
 
       iex> cache = WarpEngine.TermCache.new(1_000_000, 1)
-      iex> WarpEngine.TermCache.insert(cache, "key", :binary.copy("x", 200), 7, %{a: 1})
+      iex> WarpEngine.TermCache.insert(cache, "key", :binary.copy("x", 200), 2, %{a: 1})
       iex> WarpEngine.TermCache.forget(cache, "key")
       iex> WarpEngine.TermCache.lookup(cache, "key")
       :miss
