@@ -53,11 +53,12 @@ defmodule WarpEngine.Associations do
   """
   @spec partners(Store.t(), term) :: [{term, number}]
   def partners(store, key) do
-    store.config
-    |> by_rule(key)
-    |> Map.new(&{&1, @rule_strength})
-    |> Map.merge(read(store, :link, key, %{}))
-    |> Enum.sort_by(fn {partner, strength} -> {-strength, partner} end)
+    ruled = for partner <- by_rule(store.config, key), do: {partner, @rule_strength}
+
+    case read(store, :link, key, %{}) do
+      links when map_size(links) == 0 -> ruled
+      links -> ruled |> Map.new() |> Map.merge(links) |> Enum.sort_by(fn {k, s} -> {-s, k} end)
+    end
   end
 
   @doc """
@@ -71,20 +72,22 @@ defmodule WarpEngine.Associations do
   """
   @spec by_rule(Config.t(), term) :: [String.t()]
   def by_rule(config, key) when is_binary(key) do
-    targets =
-      with [_, group] <- :binary.split(key, ":") do
-        for {pattern, targets} <- Config.rules(config),
-            matches?(pattern, key),
-            target <- targets,
-            do: String.replace(target, "*", group, global: false)
-      else
-        _ -> []
-      end
-
-    targets |> Enum.uniq() |> Enum.sort() |> List.delete(key)
+    with [_ | _] = rules <- config.split_rules,
+         [_, group] <- :binary.split(key, ":"),
+         [_ | _] = targets <- targets(rules, key, group) do
+      targets |> Enum.sort() |> Enum.dedup() |> List.delete(key)
+    else
+      _ -> []
+    end
   end
 
   def by_rule(_config, _key), do: []
+
+  defp targets(rules, key, group) do
+    for {pattern, targets} <- rules, fits?(pattern, key), {prefix, suffix} <- targets do
+      if suffix, do: <<prefix::binary, group::binary, suffix::binary>>, else: prefix
+    end
+  end
 
   @doc """
   Whether a key fits a pattern with at most one star.
@@ -95,18 +98,20 @@ defmodule WarpEngine.Associations do
       false
   """
   @spec matches?(String.t(), String.t()) :: boolean
-  def matches?(pattern, key) do
-    case :binary.split(pattern, "*") do
-      [^key] ->
-        true
+  def matches?(pattern, key), do: pattern |> Config.split() |> fits?(key)
 
-      [prefix, suffix] ->
-        byte_size(key) >= byte_size(prefix) + byte_size(suffix) and
-          String.starts_with?(key, prefix) and String.ends_with?(key, suffix)
+  defp fits?({text, nil}, key), do: text == key
 
-      _ ->
-        false
-    end
+  defp fits?({prefix, suffix}, key) do
+    before = byte_size(prefix)
+    last = byte_size(suffix)
+    middle = byte_size(key) - before - last
+
+    middle >= 0 and
+      match?(
+        <<^prefix::binary-size(before), _::binary-size(middle), ^suffix::binary-size(last)>>,
+        key
+      )
   end
 
   @doc """

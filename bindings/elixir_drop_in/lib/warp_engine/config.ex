@@ -129,10 +129,12 @@ defmodule WarpEngine.Config do
     debug_shard_routing: {[false], "a key has one place"}
   }
 
-  @enforce_keys [:options, :rules]
-  defstruct [:options, :rules]
+  @enforce_keys [:options, :rules, :split_rules]
+  defstruct [:options, :rules, :split_rules]
 
-  @type t :: %__MODULE__{options: %{atom => term}, rules: [rule]}
+  @type t :: %__MODULE__{options: %{atom => term}, rules: [rule], split_rules: [{split, [split]}]}
+  @typedoc "What is before the star of a pattern and what is after it; nil when there is no star."
+  @type split :: {String.t(), String.t() | nil}
   @type rule :: {String.t(), [String.t()]}
   @type refusal :: {atom, String.t()}
 
@@ -158,7 +160,9 @@ defmodule WarpEngine.Config do
 
     if refused == [] or kept[:refused_options] == :warn do
       options = Map.new(Keyword.merge(@defaults, kept))
-      {:ok, %__MODULE__{options: options, rules: applied_rules(options)}}
+      rules = applied_rules(options)
+      split = for {pattern, targets} <- rules, do: {split(pattern), Enum.map(targets, &split/1)}
+      {:ok, %__MODULE__{options: options, rules: rules, split_rules: split}}
     else
       {:error, {:refused_options, refused}}
     end
@@ -247,6 +251,15 @@ defmodule WarpEngine.Config do
     if options.enable_auto_entanglement and not bench?,
       do: Enum.map(options.entanglement_rules, &rule/1),
       else: []
+  end
+
+  @doc false
+  @spec split(String.t()) :: split
+  def split(pattern) do
+    case :binary.split(pattern, "*") do
+      [prefix, suffix] -> {prefix, suffix}
+      [text] -> {text, nil}
+    end
   end
 
   defp rule({pattern, target}) when is_binary(target), do: {pattern, [target]}
