@@ -179,8 +179,8 @@ fn the_reader_sees_a_torn_tail_and_names_damage() {
 
     // The last record, 20 + 4 + 100 bytes with padding to 128, loses its end.
     let change = |dir: &Path, at: usize| {
-        let name = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
-        let path = name.filter(|p| p.extension().is_some_and(|e| e == "seg")).next().unwrap();
+        let mut names = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+        let path = names.find(|p| p.extension().is_some_and(|e| e == "seg")).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[at] ^= 1;
         std::fs::write(&path, bytes).unwrap();
