@@ -14,7 +14,6 @@ c       scripts/c-tests.sh       c           c_tests
 c++     scripts/cpp-tests.sh     cpp         include/warp_engine.hpp
 go      scripts/go-tests.sh      go          bindings/go/go.mod
 elixir  scripts/elixir-tests.sh  elixir      bindings/elixir/mix.exs
-drop-in scripts/elixir-drop-in-tests.sh elixir bindings/elixir_drop_in/mix.exs
 cross   scripts/cross-tests.sh   cross       tests/conformance/cross.sh
 drop-in scripts/elixir-drop-in-tests.sh elixir bindings/elixir_drop_in/mix.exs
 demo    scripts/demo.sh          demo        CMakeLists.txt
