@@ -237,12 +237,10 @@ defmodule WarpEngine do
   # everything is kept.
   defp fetch(store, key, ekey, start) do
     hash = Temperature.hash(ekey)
+    count = Temperature.count(store.heat, hash, start)
+    keep? = keep?(store.cache, count)
 
-    cached? =
-      store.cache != nil and
-        (store.cache.sample == 1 or Temperature.hot?(store.heat, hash, start))
-
-    case cached? && TermCache.lookup_old(store.cache, ekey) do
+    case keep? && TermCache.lookup_old(store.cache, ekey) do
       {bytes, class, value} ->
         case Nif.get_unless(store.ref, ekey, bytes) do
           :unchanged ->
@@ -250,22 +248,27 @@ defmodule WarpEngine do
             kept(store, ekey, bytes, value, class, start)
 
           answer ->
-            decode(answer, store, key, ekey, hash, cached?, start)
+            decode(answer, store, key, ekey, {hash, count, keep?}, start)
         end
 
       _ ->
         store.ref
         |> Nif.get(ekey, false)
-        |> decode(store, key, ekey, hash, cached?, start)
+        |> decode(store, key, ekey, {hash, count, keep?}, start)
     end
   end
 
-  defp decode({:ok, bytes}, store, key, ekey, hash, cached?, start) do
+  defp keep?(nil, _count), do: false
+  defp keep?(%TermCache{sample: 1}, _count), do: true
+  defp keep?(%TermCache{}, count), do: Temperature.hot?(count)
+
+  defp decode({:ok, bytes}, store, key, ekey, {hash, count, keep?}, start) do
     case Record.decode(bytes) do
       {:ok, stamp, value, _} ->
-        class = temperature(store, hash, stamp, start)
+        class =
+          Temperature.of_count(store.heat, count, start, Record.class(stamp), Record.tick(stamp))
 
-        if cached? and TermCache.admit?(store.cache, bytes, start),
+        if keep? and TermCache.admit?(store.cache, bytes, start),
           do: TermCache.insert(store.cache, ekey, bytes, class, value)
 
         time = Store.elapsed(start)
@@ -282,11 +285,11 @@ defmodule WarpEngine do
     end
   end
 
-  defp decode(:not_found, _store, _key, _ekey, _hash, _cached?, start) do
+  defp decode(:not_found, _store, _key, _ekey, _about, start) do
     {:error, :not_found, Store.elapsed(start)}
   end
 
-  defp decode({:error, error}, _store, _key, _ekey, _hash, _cached?, start) do
+  defp decode({:error, error}, _store, _key, _ekey, _about, start) do
     {:error, error, Store.elapsed(start)}
   end
 

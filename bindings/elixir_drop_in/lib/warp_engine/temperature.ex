@@ -131,15 +131,13 @@ defmodule WarpEngine.Temperature do
   end
 
   @doc """
-  Whether the accesses that were counted make a key hot.
+  Whether a count makes a key hot.
 
-      iex> sketch = WarpEngine.Temperature.new(600)
-      iex> WarpEngine.Temperature.touch(sketch, 7, 0, 32)
-      iex> {WarpEngine.Temperature.hot?(sketch, 7, 0), WarpEngine.Temperature.hot?(sketch, 8, 0)}
-      {true, false}
+      iex> Enum.map([31, 32], &WarpEngine.Temperature.hot?/1)
+      [false, true]
   """
-  @spec hot?(t, non_neg_integer, integer) :: boolean
-  def hot?(sketch, hash, now), do: count(sketch, hash, now) >= @hot_at
+  @spec hot?(non_neg_integer) :: boolean
+  def hot?(count), do: count >= @hot_at
 
   @doc """
   Temperature that a put reports: the hint if there is one and the key is not known to be hot.
@@ -171,8 +169,17 @@ defmodule WarpEngine.Temperature do
   """
   @spec at_get(t, non_neg_integer, integer, class, non_neg_integer) :: class
   def at_get(sketch, hash, now, class, put_tick) do
-    count = count(sketch, hash, now)
+    of_count(sketch, count(sketch, hash, now), now, class, put_tick)
+  end
 
+  @doc """
+  `at_get/5` of a count that is known.
+
+      iex> WarpEngine.Temperature.of_count(WarpEngine.Temperature.new(600), 32, 0, 0, 0)
+      2
+  """
+  @spec of_count(t, non_neg_integer, integer, class, non_neg_integer) :: class
+  def of_count(sketch, count, now, class, put_tick) do
     cond do
       count >= @hot_at -> @hot
       tick(sketch, now) - put_tick <= sketch.half_life_ticks -> class
