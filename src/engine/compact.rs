@@ -286,11 +286,15 @@ impl Engine {
     }
 
     /// Empties the `n`-th sealed segment, whatever it would gain, and frees what may be freed.
+    /// For an odd `n` the active ones are sealed first.
     #[cfg(feature = "lab")]
     pub(crate) fn compact_one(&self, n: usize) -> Result<()> {
         self.check_writable()?;
         let _running = self.compaction.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.compaction.free(self);
+        for shard in self.shards.iter().filter(|_| n % 2 == 1) {
+            shard.lock().log.retire_active();
+        }
         let (_, _, victims) = self.candidates();
         if let Some(victim) = victims.get(n % victims.len().max(1)) {
             self.empty(&victim.segment)?;

@@ -21,6 +21,8 @@ const KEYS: u64 = 400;
 const OPENED: &str = "opened";
 /// Exit code of a child that an error ended which it was told of.
 pub const TOLD: i32 = 3;
+/// Exit code of a child in which a thread panicked.
+const PANICKED: i32 = 101;
 /// Longest life of a child whose system calls are made to fail.
 const CHILD_SECONDS_MAX: u64 = 20;
 
@@ -108,6 +110,12 @@ impl Acknowledged {
 /// The body of a child: writes until it is killed, until an error tells it to end, or until each
 /// thread has done `operations`. Returns the error.
 pub fn child(dir: &Path, durability: &str, seed: u64, operations: u64) -> Result<(), Error> {
+    // A panic of any thread, upkeep too, is for the parent to see.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::exit(PANICKED);
+    }));
     let db = Db::open(Some(&dir.join("db")), &options(durability)?)?;
     let acknowledged =
         Acknowledged::open(dir).map_err(|e| Error::os("map the acknowledgements", &e))?;

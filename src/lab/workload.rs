@@ -52,11 +52,13 @@ impl Step {
 pub(crate) struct Workload {
     random: Random,
     written: u64,
+    /// Compacts one segment or another all the time.
+    compacts: bool,
 }
 
 impl Workload {
     pub(crate) fn new(seed: u64) -> Workload {
-        Workload { random: Random::new(seed), written: 0 }
+        Workload { random: Random::new(seed), written: 0, compacts: seed % 4 == 2 }
     }
 
     /// All keys that there can be.
@@ -66,6 +68,10 @@ impl Workload {
 
     pub(crate) fn step(&mut self) -> Step {
         let key = key(self.random.below(KEYS));
+        if self.compacts && self.random.one_in(4) {
+            let n = self.random.below(8) as usize;
+            return if self.random.one_in(2) { Step::CompactOne(n) } else { Step::Checkpoint };
+        }
         match self.random.below(40) {
             0..=13 => Step::One(key, Some(self.value())),
             14..=19 => Step::One(key, None),
