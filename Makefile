@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup test demo install clean
+.PHONY: all help setup test fuzz demo install clean
 
 all:
 	@scripts/build.sh
@@ -11,6 +11,7 @@ all:
 help:
 	@echo 'make                  build target/release: warp, libwarp_engine.so, libwarp_engine.a'
 	@echo 'make test             every test of every language; installs missing tools if it may'
+	@echo 'make fuzz             feed every decoder hostile bytes for 20 seconds each; needs nightly'
 	@echo 'make demo             load a data set from C, be killed, lose nothing; a minute'
 	@echo 'make install          header, libraries, pkg-config and CMake files, and warp;'
 	@echo '                      PREFIX is $(PREFIX), DESTDIR is put before it'
@@ -24,6 +25,9 @@ setup:
 
 test:
 	@scripts/test.sh
+
+fuzz:
+	@scripts/fuzz.sh
 
 demo:
 	@scripts/demo.sh

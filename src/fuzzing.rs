@@ -458,17 +458,19 @@ mod tests {
         feed(&[batch.as_packed().to_vec()], 1_500, packed);
     }
 
+    /// `WARP_SEED` and `WARP_FUZZ_CASES` set seed and number.
     #[test]
     fn mutated_directories() {
+        let number = |name: &str, or: u64| std::env::var(name).map_or(or, |n| n.parse().unwrap());
         // In memory where there is such a place: nobody waits for the device there.
         let memory = Path::new("/dev/shm");
         let memory = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let home = tempfile::tempdir_in(memory).unwrap();
-        let mut random = Random(7);
+        let mut random = Random(number("WARP_SEED", 7));
         for closed in [true, false] {
             let name = if closed { "closed" } else { "killed" };
             let sample = Files::sample(&home.path().join(name), closed);
-            for _ in 0..500 {
+            for _ in 0..number("WARP_FUZZ_CASES", 500) {
                 let len = 8 * (1 + random.below(4));
                 directory(&sample, &home.path().join("db"), &random.bytes(len));
             }

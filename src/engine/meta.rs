@@ -212,6 +212,7 @@ impl Checkpoint {
                 && (!is_last || s.end == position.offset)
                 && is_offset(s.end)
                 && s.end >= SEGMENT_HEADER as u64
+                && s.dead.max(s.deletes) < COUNT_END
                 && (s.slot as usize) < SEGMENT_SLOTS
         };
         let fits = self.number < COUNT_END
