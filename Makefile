@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup test demo install clean
+.PHONY: all help setup test demo bench-bindings install clean
 
 all:
 	@scripts/build.sh
@@ -12,6 +12,7 @@ help:
 	@echo 'make                  build target/release: warp, libwarp_engine.so, libwarp_engine.a'
 	@echo 'make test             every test of every language; installs missing tools if it may'
 	@echo 'make demo             load a data set from C, be killed, lose nothing; a minute'
+	@echo 'make bench-bindings   what a call costs in Go and Elixir beside the same in C; minutes'
 	@echo 'make install          header, libraries, pkg-config and CMake files, and warp;'
 	@echo '                      PREFIX is $(PREFIX), DESTDIR is put before it'
 	@echo 'make setup            check for the tools that all of this needs, install what is missing'
@@ -27,6 +28,9 @@ test:
 
 demo:
 	@scripts/demo.sh
+
+bench-bindings:
+	@scripts/bench-bindings.sh
 
 install:
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
