@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup test fuzz demo install clean
+.PHONY: all help setup test fuzz demo bench-bindings install clean
 
 all:
 	@scripts/build.sh
@@ -13,6 +13,7 @@ help:
 	@echo 'make test             every test of every language; installs missing tools if it may'
 	@echo 'make fuzz             feed every decoder hostile bytes for 20 seconds each; needs nightly'
 	@echo 'make demo             load a data set from C, be killed, lose nothing; a minute'
+	@echo 'make bench-bindings   what a call costs in Go and Elixir beside the same in C; minutes'
 	@echo 'make install          header, libraries, pkg-config and CMake files, and warp;'
 	@echo '                      PREFIX is $(PREFIX), DESTDIR is put before it'
 	@echo 'make setup            check for the tools that all of this needs, install what is missing'
@@ -31,6 +32,9 @@ fuzz:
 
 demo:
 	@scripts/demo.sh
+
+bench-bindings:
+	@scripts/bench-bindings.sh
 
 install:
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

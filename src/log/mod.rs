@@ -221,7 +221,8 @@ impl Log {
             // Only space is at stake; the segment is complete either way.
             let _ = active.segment.trim(active.tail);
         }
-        if active.tail > active.synced {
+        // In memory no sync would ever take it off the list, nor free what compaction emptied.
+        if active.tail > active.synced && !active.segment.in_memory() {
             self.unsynced.push((active.segment, active.tail));
         }
     }

@@ -251,6 +251,11 @@ impl Segment {
         }
     }
 
+    /// Whether it has never had a file.
+    pub(crate) fn in_memory(&self) -> bool {
+        self.path.as_os_str().is_empty()
+    }
+
     /// Where the records of a sealed segment end; `None` while it may still grow.
     pub(crate) fn end(&self) -> Option<usize> {
         match self.end.load(Ordering::Acquire) {

@@ -156,7 +156,7 @@ impl SegmentSource {
 
     /// Removes a segment's file that no log used.
     pub(crate) fn discard(&self, segment: &Segment) -> Result<()> {
-        if segment.path.as_os_str().is_empty() {
+        if segment.in_memory() {
             return Ok(());
         }
         self.io
