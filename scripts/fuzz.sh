@@ -12,8 +12,12 @@ seconds=${WARP_FUZZ_SECONDS:-20}
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cargo +nightly fuzz list)
 
-# The directory target works in memory; what a killed run leaves there goes with this one.
-trap 'rm -rf /dev/shm/warp-fuzz-*' EXIT
+# The directory target works in memory where that can be had.
+memory=/dev/shm
+[ -d "$memory" ] || memory=${TMPDIR:-/tmp}
+WARP_FUZZ_DIR=$(mktemp -d "$memory/warp-fuzz-XXXXXX")
+export WARP_FUZZ_DIR
+trap 'rm -rf "$WARP_FUZZ_DIR"' EXIT
 
 failed=0
 for target in "${targets[@]}"; do
