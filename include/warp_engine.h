@@ -217,13 +217,14 @@ const char *warp_last_error(void);
  *                                      created and read from it afterwards (asking for another
  *                                      number then is an error)
  *    durability              periodic  what an acknowledged write survives:
- *                                        none      nothing is promised
+ *                                        none      nothing is promised (0.1 gives what process does)
  *                                        process   the death of the process
  *                                        periodic  that, and a power failure up to the last
  *                                                  sync_interval_ms
  *                                        sync      everything: acknowledged once on the device
  *    sync_interval_ms        100       longest time between two syncs under periodic
  *    memory_limit            2G        ceiling for what the engine keeps resident
+ *                                      (accepted, not enforced in 0.1)
  *    create_if_missing       true      make the directory when there is none
  *    error_if_exists         false     refuse to open a database that exists
  *    read_only               false     refuse every write
@@ -231,6 +232,7 @@ const char *warp_last_error(void);
  *    checkpoint_interval_ms  chosen    time between automatic checkpoints
  *    checkpoint_log_bytes    chosen    bytes of log between automatic checkpoints
  *    pin_shards              false     pin each shard's upkeep to one core
+ *                                      (accepted, without effect in 0.1)
  */
 
 /** How to open a database. One thread at a time. */
