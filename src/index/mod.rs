@@ -85,6 +85,19 @@ fn home(tag: u32, lines: usize) -> usize {
     ((u64::from(tag) * lines as u64) >> TAG_BITS) as usize
 }
 
+/// Where the first entry of `line` whose tag fits leads.
+#[inline(always)]
+fn first_in(line: &Line, hash: KeyHash) -> Option<Location> {
+    let matches = scan(line, tag_word(hash)) & ((1 << LINE_ENTRIES) - 1);
+    if matches == 0 {
+        return None;
+    }
+    let i = matches.trailing_zeros() as usize;
+    // SAFETY: some bit below LINE_ENTRIES is set.
+    let word = unsafe { line.0.get_unchecked(i) }.load(Ordering::Acquire);
+    Some(Entry(word).location())
+}
+
 impl Index {
     pub(crate) fn new(arena: Arc<RowArena>) -> Self {
         Index {
@@ -122,8 +135,9 @@ impl Index {
     }
 
     /// Where the first entry in the home line whose tag fits leads: most likely to the key's
-    /// record. A hit in it is a hit; that it leads nowhere says nothing, and takes a
-    /// [`Index::search`]. An empty place leads to offset 0 of slot 0, where no record lies.
+    /// record. A hit in it is a hit; that there is none, or that it leads elsewhere, says nothing,
+    /// and takes a [`Index::search`]. An empty place leads to offset 0 of slot 0, where no record
+    /// lies.
     #[inline(always)]
     pub(crate) fn first(&self, hash: KeyHash) -> Option<Location> {
         let group = hash.group();
@@ -132,11 +146,26 @@ impl Index {
             return None;
         }
         // SAFETY: the group word names `lines` rows.
-        let line = unsafe { self.rows.line(home(hash.tag(), lines), group) };
-        let matches = scan(line, tag_word(hash));
-        // No match gives place 8, which the mask turns into some entry: the key will not fit.
-        let i = (matches | 1 << LINE_ENTRIES).trailing_zeros() as usize % LINE_ENTRIES;
-        Some(Entry(line.0[i].load(Ordering::Acquire)).location())
+        first_in(unsafe { self.rows.line(home(hash.tag(), lines), group) }, hash)
+    }
+
+    /// Starts loading the line after the home line, where a key is that found no room at home.
+    pub(crate) fn prefetch_second(&self, hash: KeyHash) {
+        if let Some(line) = self.second_line(hash) {
+            sys::prefetch(std::ptr::from_ref(line).cast());
+        }
+    }
+
+    /// [`Index::first`] in the line after the home line.
+    pub(crate) fn second(&self, hash: KeyHash) -> Option<Location> {
+        first_in(self.second_line(hash)?, hash)
+    }
+
+    fn second_line(&self, hash: KeyHash) -> Option<&Line> {
+        let group = hash.group();
+        let lines = lines_of(self.groups[group].load(Ordering::Acquire));
+        // SAFETY: the row is below the number that the group word names.
+        (lines > 1).then(|| unsafe { self.rows.line((home(hash.tag(), lines) + 1) % lines, group) })
     }
 
     /// The first entry in the home line whose tag fits, for a writer who wants its record to be on

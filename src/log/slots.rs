@@ -102,13 +102,14 @@ impl SlotTable {
         (at.offset as usize) < slot.len.load(Ordering::Relaxed)
     }
 
-    /// Starts loading the record at `at`.
+    /// Starts loading the record at `at`: as much of it as records of some 100 bytes have.
     #[inline(always)]
     pub(crate) fn prefetch(&self, at: Location) {
         let base = self.slots[at.slot as usize].base.load(Ordering::Relaxed);
         let address = base.wrapping_add(at.offset as usize);
         crate::sys::prefetch(address);
         crate::sys::prefetch(address.wrapping_add(64));
+        crate::sys::prefetch(address.wrapping_add(128));
     }
 
     /// The value of the record at `at` if the record is a put of `key` that this process wrote.
