@@ -85,6 +85,13 @@ fn home(tag: u32, lines: usize) -> usize {
     ((u64::from(tag) * lines as u64) >> TAG_BITS) as usize
 }
 
+/// The little-endian words in `bytes`.
+#[inline(always)]
+pub(crate) fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    let word = |b: &[u8]| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+    bytes.chunks_exact(8).map(word)
+}
+
 /// Where the first entry of `line` whose tag fits leads.
 #[inline(always)]
 fn first_in(line: &Line, hash: KeyHash) -> Option<Location> {
@@ -365,43 +372,56 @@ impl Index {
         }
     }
 
-    /// Fills an empty group with the words of a [`Index::snapshot_group`], and returns the number
-    /// of entries. `None`: the words are no valid group.
+    /// Fills the empty groups from `first` on with the words of an image, little-endian, whole lines
+    /// for each group. `None`: they are no groups of this index, as `is_valid` or a count tells; it
+    /// is then to be thrown away. Else the number of entries.
+    ///
+    /// Lines of neighbouring groups lie side by side, so the groups are filled row by row: each
+    /// write goes on where the last one ended.
     ///
     /// # Safety
-    /// The caller holds the shard's lock.
-    pub(crate) unsafe fn load_group(
+    /// The caller holds the shard's lock, and nobody reads the index yet.
+    pub(crate) unsafe fn load_groups(
         &self,
-        group: usize,
-        words: &[u64],
-        mut is_valid: impl FnMut(Location) -> bool,
+        first: usize,
+        groups: &[&[u8]],
+        is_valid: impl Fn(Location) -> bool,
     ) -> io::Result<Option<usize>> {
         // SAFETY: the lock makes this the only writer.
         let writer = unsafe { &mut *self.writer.get() };
-        assert_eq!(writer.counts[group], 0, "the group is not empty");
-        let lines = words.len() / LINE_ENTRIES;
-        let mut count = 0;
-        for entry in words.iter().filter_map(|w| Entry::from_word(*w)) {
-            if !is_valid(entry.location()) {
+        let mut total = 0;
+        for (group, bytes) in (first..).zip(groups) {
+            assert_eq!(writer.counts[group], 0, "the group is not empty");
+            let (mut count, mut good) = (0, true);
+            for entry in words_of(bytes).filter_map(Entry::from_word) {
+                good &= is_valid(entry.location());
+                count += 1;
+            }
+            let whole = bytes.len() % size_of::<Line>() == 0;
+            if !good || !whole || count > bytes.len() / size_of::<Line>() * LINE_LOAD_MAX {
                 return Ok(None);
             }
-            count += 1;
+            writer.counts[group] = count as u32;
+            total += count;
         }
-        if words.len() % LINE_ENTRIES != 0 || count > lines * LINE_LOAD_MAX {
-            return Ok(None);
-        }
-        self.rows.grow(lines, &self.arena)?;
-        self.changing(group, lines, || {
-            for (row, words) in words.chunks_exact(LINE_ENTRIES).enumerate() {
-                // SAFETY: `grow` made `lines` rows.
+        let lines = |bytes: &[u8]| bytes.len() / size_of::<Line>();
+        let rows = groups.iter().map(|bytes| lines(bytes)).max().unwrap_or(0);
+        self.rows.grow(rows, &self.arena)?;
+        for row in 0..rows {
+            for (group, bytes) in (first..).zip(groups).filter(|(_, bytes)| row < lines(bytes)) {
+                // SAFETY: `grow` made the row.
                 let line = unsafe { self.rows.line(row, group) };
+                let words = words_of(&bytes[row * size_of::<Line>()..]);
                 for (place, word) in line.0.iter().zip(words) {
-                    place.store(*word, Ordering::Release);
+                    // The group word publishes them all.
+                    place.store(word, Ordering::Relaxed);
                 }
             }
-        });
-        writer.counts[group] = count as u32;
-        Ok(Some(count))
+        }
+        for (group, bytes) in (first..).zip(groups) {
+            self.changing(group, lines(bytes), || {});
+        }
+        Ok(Some(total))
     }
 }
 

@@ -8,7 +8,7 @@
 
 use super::segment::{Raw, Segment};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::entry::{Location, SEGMENT_SLOTS};
+use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -95,11 +95,11 @@ impl SlotTable {
         (!segment.is_null()).then(|| unsafe { Arc::from_raw(segment) })
     }
 
-    /// Whether a location lies in a segment that exists.
-    #[inline]
-    pub(crate) fn covers(&self, at: Location) -> bool {
-        let slot = &self.slots[at.slot as usize];
-        (at.offset as usize) < slot.len.load(Ordering::Relaxed)
+    /// For each slot the end of the offsets that lie in its segment; 0 for an empty one.
+    pub(crate) fn ends(&self) -> Vec<u32> {
+        let slots = &self.slots[..self.end.load(Ordering::Acquire)];
+        let end = |slot: &Slot| slot.len.load(Ordering::Relaxed).min(OFFSET_END) as u32;
+        slots.iter().map(end).collect()
     }
 
     /// Starts loading the record at `at`: as much of it as records of some 100 bytes have.
