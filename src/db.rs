@@ -2,6 +2,7 @@
 
 use crate::check::repair::{repair, RepairReport};
 use crate::check::verify::{verify, VerifyReport};
+use crate::engine::read::Blocked;
 use crate::engine::stats::Stats;
 use crate::engine::upkeep::Upkeep;
 use crate::engine::write::Write;
@@ -88,6 +89,10 @@ impl Db {
         match self.upkeep.take() {
             Some(upkeep) => {
                 upkeep.end(&self.engine);
+                if Arc::strong_count(&self.engine) > 1 {
+                    // Iterators go on.
+                    self.engine.keep_files_open();
+                }
                 self.engine.shut()
             }
             None => Ok(()),
@@ -117,7 +122,13 @@ impl Db {
     /// [`Db::get_into`] that never waits for the disk.
     #[inline(always)]
     pub fn get_nowait(&self, key: &[u8], buf: &mut [MaybeUninit<u8>]) -> Result<Nowait> {
-        Ok(self.get_into(key, buf)?.map_or(Nowait::Missing, Nowait::Found))
+        check_lengths(key.len(), 0)?;
+        let answer = self.engine.get_into_nowait(key, buf)?;
+        Ok(match answer {
+            Ok(Some(len)) => Nowait::Found(len),
+            Ok(None) => Nowait::Missing,
+            Err(Blocked) => Nowait::WouldBlock,
+        })
     }
 
     /// The value of `key`, not copied.

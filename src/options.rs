@@ -33,6 +33,8 @@ pub struct Options {
     pub sync_interval: Duration,
     /// Ceiling in bytes for what the engine keeps resident.
     pub memory_limit: u64,
+    /// Keep what the cache of cold values holds compressed, where that gains something.
+    pub cache_compression: bool,
     /// Create the directory when it does not exist.
     pub create_if_missing: bool,
     /// Refuse to open a database that exists.
@@ -56,6 +58,7 @@ impl Default for Options {
             durability: Durability::Periodic,
             sync_interval: Duration::from_millis(100),
             memory_limit: 2 << 30,
+            cache_compression: false,
             create_if_missing: true,
             error_if_exists: false,
             read_only: false,
@@ -67,12 +70,16 @@ impl Default for Options {
     }
 }
 
+/// Least that `memory_limit` takes.
+pub(crate) const MEMORY_LIMIT_MIN: u64 = 1 << 20;
+
 /// Every option name, in the order of the documentation.
 pub const OPTION_NAMES: &[&str] = &[
     "shards",
     "durability",
     "sync_interval_ms",
     "memory_limit",
+    "cache_compression",
     "create_if_missing",
     "error_if_exists",
     "read_only",
@@ -108,7 +115,8 @@ impl Options {
                 }
             }
             "sync_interval_ms" => self.sync_interval = millis(name, value, 1)?,
-            "memory_limit" => self.memory_limit = size(name, value, 1 << 20)?,
+            "memory_limit" => self.memory_limit = size(name, value, MEMORY_LIMIT_MIN)?,
+            "cache_compression" => self.cache_compression = boolean(name, value)?,
             "create_if_missing" => self.create_if_missing = boolean(name, value)?,
             "error_if_exists" => self.error_if_exists = boolean(name, value)?,
             "read_only" => self.read_only = boolean(name, value)?,

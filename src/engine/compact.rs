@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::index::entry::Location;
 use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
+use crate::log::stored::Reader;
 use crate::sabotage::{self, Sabotage};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -66,6 +67,8 @@ pub(crate) struct Compaction {
     freed: AtomicU64,
     /// What each writer waits for each 64 KiB, in microseconds; 0 nearly always.
     slowdown: AtomicU32,
+    /// The two that it is the higher one of: compaction is behind, memory is short.
+    slowdowns: Mutex<[u32; 2]>,
     slowed: AtomicU64,
 }
 
@@ -109,6 +112,19 @@ impl Compaction {
         }
     }
 
+    fn set_slowdowns(&self, which: usize, micros: u32) {
+        let mut both = self.slowdowns.lock().unwrap_or_else(PoisonError::into_inner);
+        both[which] = micros;
+        let stopping = self.stopping.load(Ordering::Relaxed);
+        let highest = if stopping { 0 } else { both[0].max(both[1]) };
+        self.slowdown.store(highest, Ordering::Relaxed);
+    }
+
+    /// Holds writers back because memory is short.
+    pub(crate) fn set_memory_slowdown(&self, micros: u32) {
+        self.set_slowdowns(1, micros);
+    }
+
     #[cold]
     fn wait_a_little(&self) {
         let micros = u64::from(self.slowdown.load(Ordering::Relaxed));
@@ -141,7 +157,10 @@ impl Compaction {
         }
         let (safe, published) = (epoch::safe_epoch(), engine.checkpoints.last_begun_published());
         let early = engine.home.is_none() || sabotage::is(Sabotage::EarlyFree);
-        let is_free = |e: &Emptied| e.epoch < safe && (early || e.checkpoint < published);
+        let is_free = |e: &Emptied| {
+            // In this order: once the epoch has passed nobody new begins to read.
+            e.epoch < safe && !e.segment.has_readers() && (early || e.checkpoint < published)
+        };
         let (free, rest) = std::mem::take(&mut freeing.emptied).into_iter().partition(is_free);
         freeing.emptied = rest;
         let free: Vec<Emptied> = free;
@@ -333,7 +352,7 @@ impl Engine {
     fn set_slowdown(&self, used: u64, garbage: u64) {
         let percent = if garbage < 16 * GARBAGE_MIN { 0 } else { garbage * 100 / used.max(1) };
         let over = percent.saturating_sub(SLOW_PERCENT) as u32;
-        self.compaction.slowdown.store((over * over * 20).min(SLOWDOWN_MAX), Ordering::Relaxed);
+        self.compaction.set_slowdowns(0, (over * over * 20).min(SLOWDOWN_MAX));
     }
 
     /// Moves all that lives in a segment away. False: it was stopped, or the segment is damaged.
@@ -345,13 +364,13 @@ impl Engine {
             self.run_pass(self.token())?;
         }
         let oldest_other = oldest_other(&self.slots.all(), victim);
+        let mut reader = Reader::new(victim)?;
         let (mut at, mut moved) = (SEGMENT_HEADER, 0u64);
         while at < end {
             if self.compaction.stopping.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            // SAFETY: a sealed segment is not written.
-            let Some(record) = (unsafe { victim.verified(at) }) else {
+            let Some(record) = reader.record(at, end)? else {
                 self.compaction.freeing().damaged.insert(victim.id.generation);
                 return Ok(false);
             };

@@ -10,10 +10,12 @@
 //! other crash.
 
 use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE};
-use super::{checkpoint, commit, durability, recovery, stats, Engine, Home, Shard};
+use super::{cache, checkpoint, commit, durability, memory, recovery, stats};
+use super::{Engine, Home, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Hasher, SECRET_LEN, SLOTS};
 use crate::index::rows::RowArena;
+use crate::log::pool::FilePool;
 use crate::log::slots::SlotTable;
 use crate::log::source::SegmentSource;
 use crate::options::Options;
@@ -46,7 +48,7 @@ impl Engine {
         }
         let io: Arc<dyn Io> = Arc::new(sys::unix::UnixIo);
         let manifest = new_manifest(options, &*io)?;
-        let mut engine = assemble(options, &manifest, None, io, 1);
+        let mut engine = assemble(options, &manifest, None, FilePool::new(io), 1);
         engine.opened.micros = begin.elapsed().as_micros() as u64;
         Ok(engine)
     }
@@ -75,8 +77,10 @@ impl Engine {
         }
         let checkpoint = read_checkpoint(&home, manifest.shards)?;
         let boot = io.boot_id();
+        let pool = FilePool::new(io.clone());
         let context = recovery::Context {
             home: &home,
+            pool: &pool,
             database: manifest.database,
             checkpoint: &checkpoint,
             clean: state.is_some_and(|s| s.clean),
@@ -85,7 +89,7 @@ impl Engine {
         };
         let found = recovery::find_segments(&context, 2 * manifest.shards)?;
         let opens = state.map_or(0, |s| s.opens).max(found.generation >> 32) + 1;
-        let mut engine = assemble(options, &manifest, Some(dir), io.clone(), opens);
+        let mut engine = assemble(options, &manifest, Some(dir), pool.clone(), opens);
         engine.opened = recovery::recover(&mut engine, &context, found)?;
         engine.checkpoints = checkpoint::Checkpoints::new(checkpoint.number);
         engine.checkpoints.set_log_bytes(checkpoint.segments.iter().map(|s| s.end).sum());
@@ -162,15 +166,20 @@ fn assemble(
     options: &Options,
     manifest: &Manifest,
     dir: Option<&Path>,
-    io: Arc<dyn Io>,
+    pool: Arc<FilePool>,
     opens: u64,
 ) -> Engine {
     barrier::init();
     let arena = Arc::new(RowArena::default());
     let slots = Arc::new(SlotTable::new());
-    let source =
-        SegmentSource::new(dir.map(Path::to_path_buf), io, manifest.database, opens, slots.clone());
-    Engine {
+    let source = SegmentSource::new(
+        dir.map(Path::to_path_buf),
+        pool,
+        manifest.database,
+        opens,
+        slots.clone(),
+    );
+    let engine = Engine {
         options: options.clone(),
         hasher: Hasher::new(&manifest.secret),
         shards: (0..manifest.shards)
@@ -180,6 +189,8 @@ fn assemble(
         slots,
         source,
         reads: stats::ReadCounters::new(),
+        memory: memory::Memory::new(options.memory_limit, manifest.shards),
+        cache: cache::Cache::new(options),
         passes: durability::Passes::default(),
         commits: commit::Commits::default(),
         checkpoints: checkpoint::Checkpoints::default(),
@@ -189,7 +200,9 @@ fn assemble(
         lock: Mutex::new(None),
         halted: AtomicBool::new(false),
         halt_reason: Mutex::new(None),
-    }
+    };
+    engine.size_parts();
+    engine
 }
 
 fn new_manifest(options: &Options, io: &dyn Io) -> Result<Manifest> {

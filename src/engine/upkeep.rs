@@ -41,6 +41,8 @@ impl Upkeep {
         if engine.home.is_none() {
             let compact = engine.clone();
             upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
+            let memory = engine.clone();
+            upkeep.spawn("warp-memory", move || memory.run_memory_thread())?;
             return Ok(upkeep);
         }
         let periodic = engine.options.durability == Durability::Periodic;
@@ -49,6 +51,8 @@ impl Upkeep {
         upkeep.spawn("warp-sync", move || sync.run_sync_thread(interval))?;
         let compact = engine.clone();
         upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
+        let memory = engine.clone();
+        upkeep.spawn("warp-memory", move || memory.run_memory_thread())?;
         let (stop, stopped) = channel();
         upkeep.stop = Some(stop);
         let checkpoint = engine.clone();
@@ -68,6 +72,7 @@ impl Upkeep {
         engine.source.connect(None);
         engine.passes.close();
         engine.compaction.close();
+        engine.memory.close();
         self.stop = None;
         for thread in self.threads {
             // A panic in it was reported when it happened; closing goes on.
@@ -87,14 +92,15 @@ impl Engine {
     /// Makes ready what one log will need next.
     pub(crate) fn prepare(&self, number: usize) {
         let shard = &self.shards[number];
-        let work = shard.lock().log.work_to_prepare();
+        let work = shard.lock().log.work_to_prepare(&self.source);
         if let Some((segment, from, to)) = work.populate {
             segment.populate(from, to);
             shard.lock().log.prepared(&segment, to);
         }
         if let Some(capacity) = work.capacity {
             // If this fails, the writer that needs the segment tries itself, and is told.
-            let Ok(segment) = self.source.create(capacity, POPULATE_AHEAD_FIRST) else { return };
+            let first = self.source.ahead(POPULATE_AHEAD_FIRST);
+            let Ok(segment) = self.source.create(capacity, first) else { return };
             let unwanted = shard.lock().log.set_prepared(segment);
             if let Some(segment) = unwanted {
                 let _ = self.source.discard(&segment);

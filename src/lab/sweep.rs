@@ -59,7 +59,7 @@ impl Sweep<'_> {
         *self.place = format!("{setup:?}, creation");
         let engine = setup.open(&disk).map_err(|e| format!("open refuses: {e}"))?;
         let oracle = Oracle::default();
-        let mut session = Session { setup, disk, engine: Some(engine), oracle };
+        let mut session = Session { setup, disk, engine: Some(engine), oracle, steps: 0 };
         let created = session.disk.recorded();
         self.crashes(&session, &created, None, &setup)?;
         for life in 0..LIVES {
@@ -84,7 +84,7 @@ impl Sweep<'_> {
             let (crash, disk) = self.crash(&moment);
             disk.record();
             let (engine, oracle) = recover(&setup, &disk, &session.oracle, crash, None)?;
-            session = Session { setup, disk, engine: Some(engine), oracle };
+            session = Session { setup, disk, engine: Some(engine), oracle, steps: 0 };
             session.disk.recorded();
         }
         Ok(())
@@ -175,7 +175,7 @@ impl Sweep<'_> {
     ) -> Result<(), String> {
         let fails = |e: crate::Error| format!("after recovery: {e}");
         let mut session =
-            Session { setup: *setup, disk: disk.clone(), engine: Some(engine), oracle };
+            Session { setup: *setup, disk: disk.clone(), engine: Some(engine), oracle, steps: 0 };
         let mut workload = Workload::new(self.random.next());
         for _ in 0..4 {
             let step = workload.step();

@@ -14,11 +14,13 @@
 //!    goes unnoticed.
 //! 4. A log never goes on in a segment whose tail a crash may have torn: recovery seals it.
 
+pub(crate) mod pool;
 pub(crate) mod record;
 pub(crate) mod resync;
 pub(crate) mod segment;
 pub(crate) mod slots;
 pub(crate) mod source;
+pub(crate) mod stored;
 
 use crate::error::Result;
 use crate::index::entry::{Location, OFFSET_END};
@@ -68,6 +70,8 @@ struct Active {
     synced: usize,
     /// Below this pages are present.
     populated: usize,
+    /// How far ahead of the tail they are to be.
+    ahead: usize,
     /// At this tail the preparation thread is asked for more.
     ask_at: usize,
 }
@@ -111,7 +115,8 @@ impl Log {
         self.last_capacity = last.len();
         self.last_end = end as u64;
         if continues {
-            let mut active = Active::new(last.clone(), end, self.prepares);
+            let mut active =
+                Active::new(last.clone(), end, self.prepares.then_some(POPULATE_AHEAD));
             active.synced = end;
             self.active = Some(active);
         }
@@ -184,7 +189,7 @@ impl Log {
             Some(segment) if segment.len() >= need => segment,
             other => {
                 self.prepared = other;
-                source.create(self.capacity_for(need), POPULATE_INLINE)?
+                source.create(self.capacity_for(need, source), POPULATE_INLINE)?
             }
         };
         let previous = (self.last_generation, self.position().offset);
@@ -193,15 +198,17 @@ impl Log {
         self.next_ordinal += 1;
         self.last_generation = segment.id.generation;
         self.last_capacity = segment.len();
-        self.active = Some(Active::new(segment, SEGMENT_HEADER, self.prepares));
+        let ahead = self.prepares.then(|| source.ahead(POPULATE_AHEAD));
+        self.active = Some(Active::new(segment, SEGMENT_HEADER, ahead));
         Ok(())
     }
 
-    fn capacity_for(&self, need: usize) -> usize {
+    fn capacity_for(&self, need: usize, source: &SegmentSource) -> usize {
         let half = (self.live_bytes / 2).min(SEGMENT_MAX as u64) as usize;
         // A young log grows faster: each segment costs a file.
         let young = (self.last_capacity * 4).min(SEGMENT_YOUNG);
-        let grown = half.next_power_of_two().max(young).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        let max = source.segment_max();
+        let grown = half.next_power_of_two().max(young).clamp(SEGMENT_MIN, max);
         if need <= grown {
             grown
         } else if need <= SEGMENT_MAX {
@@ -242,6 +249,11 @@ impl Log {
         }
     }
 
+    /// The segment that was made ahead.
+    pub(crate) fn next(&self) -> Option<&Segment> {
+        self.prepared.as_ref()
+    }
+
     /// The active segment and its tail.
     pub(crate) fn active(&self) -> Option<(&Arc<Segment>, usize)> {
         self.active.as_ref().map(|a| (&a.segment, a.tail))
@@ -278,17 +290,20 @@ impl Log {
     }
 
     /// What the preparation thread should do now.
-    pub(crate) fn work_to_prepare(&mut self) -> ToPrepare {
+    pub(crate) fn work_to_prepare(&mut self, source: &SegmentSource) -> ToPrepare {
         self.asked = false;
-        let capacity = self.capacity_for(0);
+        let capacity = self.capacity_for(0, source);
+        let ahead = source.ahead(POPULATE_AHEAD);
         let Some(active) = &mut self.active else {
             return ToPrepare { populate: None, capacity: None };
         };
         let (tail, len) = (active.tail, active.segment.len());
         // Should the work fail, it is asked for again only after a while.
-        active.ask_at = tail + POPULATE_AHEAD / 4;
+        active.ahead = ahead;
+        active.ask_at = tail + ahead / 4;
         // Whole huge pages, so that the kernel can map them as such.
-        let to = (tail + POPULATE_AHEAD).next_multiple_of(HUGE_PAGE).min(len);
+        let unit = if ahead >= HUGE_PAGE { HUGE_PAGE } else { 4096 };
+        let to = (tail + ahead).next_multiple_of(unit).min(len);
         let populate =
             (to > active.populated).then(|| (active.segment.clone(), active.populated, to));
         let wants_next = self.prepared.is_none() && tail > len / 4;
@@ -324,14 +339,16 @@ impl Log {
 }
 
 impl Active {
-    fn new(segment: Arc<Segment>, tail: usize, prepares: bool) -> Active {
-        let populated = segment.populated.max(tail);
-        let mut active = Active { segment, tail, synced: tail, populated, ask_at: 0 };
+    /// `ahead`: how far ahead of the tail pages are made present, if they are.
+    fn new(segment: Arc<Segment>, tail: usize, ahead: Option<usize>) -> Active {
+        let populated = segment.populated().max(tail);
+        let most = ahead.unwrap_or(0);
+        let mut active = Active { segment, tail, synced: tail, populated, ahead: most, ask_at: 0 };
         if tail == SEGMENT_HEADER {
             // The header itself has yet to be synced.
             active.synced = 0;
         }
-        active.ask_at = if prepares { active.next_ask(false) } else { usize::MAX };
+        active.ask_at = if ahead.is_some() { active.next_ask(false) } else { usize::MAX };
         active
     }
 
@@ -339,7 +356,7 @@ impl Active {
     fn next_ask(&self, has_next: bool) -> usize {
         let len = self.segment.len();
         let populate = if self.populated < len {
-            self.populated.saturating_sub(POPULATE_AHEAD / 2)
+            self.populated.saturating_sub(self.ahead / 2)
         } else {
             usize::MAX
         };
