@@ -36,6 +36,17 @@ pub enum Nowait {
     WouldBlock,
 }
 
+/// The answer of a pinned read that does not wait for the disk.
+#[derive(Debug)]
+pub enum NowaitPinned {
+    /// The value.
+    Found(Pinned),
+    /// The key does not exist.
+    Missing,
+    /// The answer needs the disk.
+    WouldBlock,
+}
+
 impl Db {
     /// Opens the database in the directory `path`, or a new one in memory.
     pub fn open(path: Option<&Path>, options: &Options) -> Result<Db> {
@@ -136,6 +147,23 @@ impl Db {
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
         check_lengths(key.len(), 0)?;
         self.engine.get_pinned(key)
+    }
+
+    /// [`Db::get_pinned`] that never waits for the disk.
+    #[inline]
+    pub fn get_pinned_nowait(&self, key: &[u8]) -> Result<NowaitPinned> {
+        check_lengths(key.len(), 0)?;
+        Ok(match self.engine.get_pinned_nowait(key)? {
+            Ok(Some(pinned)) => NowaitPinned::Found(pinned),
+            Ok(None) => NowaitPinned::Missing,
+            Err(Blocked) => NowaitPinned::WouldBlock,
+        })
+    }
+
+    /// [`Db::exists`] that never waits for the disk; `None` if it would have to.
+    pub fn exists_nowait(&self, key: &[u8]) -> Result<Option<bool>> {
+        check_lengths(key.len(), 0)?;
+        Ok(self.engine.read_nowait(key, |_, _| ())?.ok().map(|found| found.is_some()))
     }
 
     /// Whether `key` exists.

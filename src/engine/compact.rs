@@ -30,12 +30,13 @@ use super::Engine;
 use crate::epoch;
 use crate::error::{Error, Result};
 use crate::index::entry::Location;
+use crate::log::pressure::Cause;
 use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
 use crate::log::stored::Reader;
 use crate::sabotage::{self, Sabotage};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,8 +52,6 @@ const SWEEP_PERCENT: u64 = 10;
 const GARBAGE_MIN: u64 = 4 << 20;
 /// How often the thread looks.
 const LOOK: Duration = Duration::from_millis(50);
-/// Longest time that a writer is held back for each 64 KiB it writes, in microseconds.
-const SLOWDOWN_MAX: u32 = 20_000;
 
 /// The state of compaction.
 #[derive(Default)]
@@ -65,11 +64,6 @@ pub(crate) struct Compaction {
     stopping: AtomicBool,
     moved: AtomicU64,
     freed: AtomicU64,
-    /// What each writer waits for each 64 KiB, in microseconds; 0 nearly always.
-    slowdown: AtomicU32,
-    /// The two that it is the higher one of: compaction is behind, memory is short.
-    slowdowns: Mutex<[u32; 2]>,
-    slowed: AtomicU64,
 }
 
 /// Segments on their way out.
@@ -99,45 +93,11 @@ impl Compaction {
         self.freed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn slowdown_micros(&self) -> u64 {
-        self.slowed.load(Ordering::Relaxed)
-    }
-
-    /// Holds a writer of `bytes` back if compaction has fallen behind: every 64 KiB on average,
-    /// for which `random` decides.
-    #[inline(always)]
-    pub(crate) fn hold_back(&self, bytes: usize, random: u64) {
-        if self.slowdown.load(Ordering::Relaxed) != 0 && (random & 0xffff) < bytes as u64 {
-            self.wait_a_little();
-        }
-    }
-
-    fn set_slowdowns(&self, which: usize, micros: u32) {
-        let mut both = self.slowdowns.lock().unwrap_or_else(PoisonError::into_inner);
-        both[which] = micros;
-        let stopping = self.stopping.load(Ordering::Relaxed);
-        let highest = if stopping { 0 } else { both[0].max(both[1]) };
-        self.slowdown.store(highest, Ordering::Relaxed);
-    }
-
-    /// Holds writers back because memory is short.
-    pub(crate) fn set_memory_slowdown(&self, micros: u32) {
-        self.set_slowdowns(1, micros);
-    }
-
-    #[cold]
-    fn wait_a_little(&self) {
-        let micros = u64::from(self.slowdown.load(Ordering::Relaxed));
-        self.slowed.fetch_add(micros, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_micros(micros));
-    }
-
     /// Tells the thread to end, in the middle of a victim if need be.
     pub(crate) fn close(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         *self.closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.wake.notify_all();
-        self.slowdown.store(0, Ordering::Relaxed);
     }
 
     /// Keeps compaction out for as long as the guard lives.
@@ -352,7 +312,9 @@ impl Engine {
     fn set_slowdown(&self, used: u64, garbage: u64) {
         let percent = if garbage < 16 * GARBAGE_MIN { 0 } else { garbage * 100 / used.max(1) };
         let over = percent.saturating_sub(SLOW_PERCENT) as u32;
-        self.compaction.set_slowdowns(0, (over * over * 20).min(SLOWDOWN_MAX));
+        let micros =
+            if self.compaction.stopping.load(Ordering::Relaxed) { 0 } else { over * over * 20 };
+        self.source.pressure.set(Cause::Garbage, micros);
     }
 
     /// Moves all that lives in a segment away. False: it was stopped, or the segment is damaged.
@@ -370,6 +332,7 @@ impl Engine {
             if self.compaction.stopping.load(Ordering::Relaxed) {
                 return Ok(false);
             }
+            self.source.pressure.wait_for_room(&self.compaction.stopping);
             let Some(record) = reader.record(at, end)? else {
                 self.compaction.freeing().damaged.insert(victim.id.generation);
                 return Ok(false);

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 const MAGIC: u32 = u32::from_le_bytes(*b"WIMG");
 const BLOCK_HEADER: usize = 32;
 /// A block is written once its payload reaches this.
-const BLOCK_BYTES: usize = 1 << 20;
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Threads for work that is spread over shards.
 pub(crate) fn workers(io: &dyn Io, parts: usize) -> usize {

@@ -7,9 +7,10 @@
 //!                                                └─ sealed ones, the newest
 //! ```
 //!
-//! Segments become cold in the order of their age, once they are sealed and all of them is on the
-//! device, when the sum passes seven eighths of the limit ([`Memory::soft`]). Where syncs are rare
-//! a pass is run for it. Nothing becomes mapped again before the next open.
+//! Segments become cold in the order of their age, once they are sealed, when the sum comes near the
+//! limit ([`Memory::soft`]). What has not been synced by then is in the page cache,
+//! as before, and the file stays open for the sync. Nothing becomes mapped again before the next
+//! open.
 //!
 //! Giving a mapping up takes a grace period:
 //! 1. [`SlotTable::make_cold`]: who looks from now on reads the file;
@@ -20,14 +21,14 @@
 //!
 //! Invariants:
 //! 1. A segment that is appended to is mapped.
-//! 2. A cold segment is sealed and on the device to its end, or was found at open.
+//! 2. A cold segment is sealed, or was found at open.
 //! 3. The sum that is held under the limit is an upper bound: of a segment that was found at open
 //!    all of its mapping counts, though only what was looked at is resident. What the statistics
 //!    say counts what was looked at.
 //! 4. What is prepared ahead, and how large segments are, follow the limit, so that what must be
 //!    mapped is a fraction of it.
 //!
-//! Writers are held back (`Compaction::hold_back`) while the sum is above fifteen sixteenths.
+//! Writers are held back (`log/pressure.rs`) while the sum is nearer still ([`Memory::hard`]).
 //! A database in memory has nothing to fall back on: there, what would pass the limit is refused.
 //!
 //! [`SlotTable::make_cold`]: crate::log::slots::SlotTable::make_cold
@@ -35,29 +36,31 @@
 
 use super::Engine;
 use crate::epoch;
-use crate::error::Result;
+use crate::log::pressure::{Cause, SLOWDOWN_MAX};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
 use crate::sys::map::Mapping;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// What the engine takes beside what is counted: counters, tables, stacks of the upkeep threads.
-const FIXED_BYTES: u64 = 1 << 20;
+/// What the engine takes beside what is counted: counters, tables, stacks of the upkeep threads and
+/// what the allocator keeps for them.
+const FIXED_BYTES: u64 = 2 << 20;
 /// What a segment takes beside its mapping.
 const SEGMENT_BYTES: u64 = 512;
 /// A limit below this, and so much for each shard, is taken as this: with less no shard could have
 /// its segments.
-const LIMIT_MIN: u64 = 2 << 20;
+const LIMIT_MIN: u64 = 3 << 20;
 const LIMIT_MIN_SHARD: u64 = 256 << 10;
 /// A share of the limit that all active segments of the hot logs may take.
-const ACTIVE_SHARE: u64 = 4;
+const ACTIVE_SHARE: u64 = 8;
+/// What is left free beside a share of the limit: buffers of checkpoints and compaction, and what
+/// grows until the next look.
+const MARGIN: u64 = 6 << 20;
 /// Fastest growth between two looks, in bytes a second, and how long a look may be put off.
 const GROWTH: u64 = 4 << 30;
 const LOOK_MIN: Duration = Duration::from_millis(2);
 const LOOK_MAX: Duration = Duration::from_millis(100);
-/// Longest time that a writer is held back for each 64 KiB it writes, in microseconds.
-const SLOWDOWN_MAX: u64 = 20_000;
 
 /// The state of the memory limit.
 pub(crate) struct Memory {
@@ -89,6 +92,8 @@ pub(crate) struct Usage {
     pub(crate) fixed: u64,
     /// Active and prepared segments.
     pub(crate) active: u64,
+    /// What active segments have yet to be filled with.
+    pub(crate) unfilled: u64,
     /// Sealed segments: what is resident, and what may be.
     pub(crate) sealed: u64,
     pub(crate) sealed_bound: u64,
@@ -110,7 +115,8 @@ impl Usage {
 
     /// What may be without another look.
     fn bound(&self) -> u64 {
-        self.without_sealed() + self.sealed_bound
+        // Writers may be ahead of the thread that makes pages present, and so of these numbers.
+        self.without_sealed() + self.sealed_bound + self.unfilled / 2
     }
 }
 
@@ -137,12 +143,12 @@ impl Memory {
 
     /// Above this, segments become cold.
     fn soft(&self) -> u64 {
-        self.limit - self.limit / 8
+        self.limit - (self.limit / 16 + MARGIN).min(self.limit / 4)
     }
 
     /// Above this, writers are held back.
     fn hard(&self) -> u64 {
-        self.limit - self.limit / 16
+        self.limit - (self.limit / 32 + MARGIN / 2).min(self.limit / 8)
     }
 
     /// Whether any segment may be cold.
@@ -186,7 +192,10 @@ impl Engine {
             let (now, bound) = segment.resident(segment.end().unwrap_or(SEGMENT_HEADER));
             match segment.end() {
                 // What is appended to is not looked at through a bound: its tail is known.
-                None => usage.active += now as u64,
+                None => {
+                    usage.active += now as u64;
+                    usage.unfilled += (segment.len() - now.min(segment.len())) as u64;
+                }
                 Some(_) => {
                     usage.sealed += now as u64;
                     usage.sealed_bound += bound as u64;
@@ -224,58 +233,43 @@ impl Engine {
         // Half of what is left, as far as there is anything to be kept in it.
         let cache = if self.memory.has_cold() { rest / 2 } else { 0 };
         // In coarse steps: a change costs.
-        self.cache.set_capacity(cache & !((1 << 20) - 1));
+        self.cache.set_capacity(cache & !((64 << 10) - 1));
     }
 
     /// Makes segments cold until what is mapped fits, or nothing is left to make cold.
-    pub(crate) fn balance(&self) -> Result<()> {
-        let mut synced = false;
-        loop {
-            self.unmap_retired();
-            let usage = self.usage();
-            self.size_parts_by(&usage);
-            let going: u64 = self.memory.going().retired.iter().map(|(s, _)| bound(s)).sum();
-            let over = usage.bound().saturating_sub(going).saturating_sub(self.memory.soft());
-            if over == 0 || self.home.is_none() {
-                self.hold_writers(&usage);
-                return Ok(());
-            }
-            let (retired, unsynced) = self.retire(over);
-            if retired < over && unsynced && !synced && self.check_writable().is_ok() {
-                synced = true;
-                self.hold_writers(&usage);
-                self.run_pass(self.token())?;
-                continue;
-            }
-            // Readers leave within moments.
-            for _ in 0..100 {
-                self.unmap_retired();
-                if self.memory.going().retired.is_empty() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_micros(100));
-            }
-            let usage = self.usage();
-            self.size_parts_by(&usage);
-            self.hold_writers(&usage);
-            return Ok(());
+    pub(crate) fn balance(&self) {
+        self.unmap_retired();
+        let mut usage = self.usage();
+        self.size_parts_by(&usage);
+        let going: u64 = self.memory.going().retired.iter().map(|(s, _)| bound(s)).sum();
+        let over = usage.bound().saturating_sub(going).saturating_sub(self.memory.soft());
+        if over > 0 && self.home.is_some() {
+            self.retire(over);
         }
+        // Readers leave within moments.
+        for _ in 0..100 {
+            self.unmap_retired();
+            if self.memory.going().retired.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        if over > 0 {
+            usage = self.usage();
+            self.size_parts_by(&usage);
+        }
+        self.hold_writers(&usage);
     }
 
-    /// Makes the oldest segments cold, `bytes` of mappings; returns how many became so, and whether
-    /// there are some that a sync has to come before.
-    fn retire(&self, bytes: u64) -> (u64, bool) {
+    /// Makes the oldest segments cold, `bytes` of mappings.
+    fn retire(&self, bytes: u64) {
         let is_mapped = |s: &Arc<Segment>| s.end().is_some() && !s.is_cold();
         let mut sealed: Vec<_> = self.slots.all().into_iter().filter(is_mapped).collect();
         sealed.sort_unstable_by_key(|s| s.id.generation);
-        let (mut done, mut unsynced) = (0, false);
+        let mut done = 0;
         for segment in sealed {
             if done >= bytes {
-                break;
-            }
-            if segment.trusted && !segment.is_synced() {
-                unsynced = true;
-                continue;
+                return;
             }
             self.memory.set_has_cold();
             if self.slots.make_cold(&segment) {
@@ -283,7 +277,6 @@ impl Engine {
                 self.memory.going().retired.push((segment, epoch::retire_epoch()));
             }
         }
-        (done, unsynced)
     }
 
     /// Steps 2 and 3 for those that are through.
@@ -328,18 +321,21 @@ impl Engine {
     }
 
     fn hold_writers(&self, usage: &Usage) {
+        if self.home.is_none() {
+            return;
+        }
         let (now, hard) = (usage.bound(), self.memory.hard());
         let room = self.memory.limit - hard;
         let over = now.saturating_sub(hard).min(room);
-        let micros = if self.home.is_some() { SLOWDOWN_MAX * over / room } else { 0 };
-        self.compaction.set_memory_slowdown(micros as u32);
+        let micros = u64::from(SLOWDOWN_MAX) * over / room;
+        self.source.pressure.set(Cause::Memory, micros as u32);
+        self.source.pressure.set_room(hard as i64 - now as i64);
     }
 
     /// The body of the memory thread.
     pub(crate) fn run_memory_thread(&self) {
         loop {
-            // What fails is a sync, and that is told to whoever writes.
-            let _ = self.balance();
+            self.balance();
             let left = self.memory.limit.saturating_sub(self.usage().bound());
             let wait = Duration::from_micros(left * 1_000_000 / GROWTH).clamp(LOOK_MIN, LOOK_MAX);
             let closing = self.memory.closing.lock().unwrap_or_else(PoisonError::into_inner);

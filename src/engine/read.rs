@@ -217,6 +217,16 @@ impl Engine {
         self.read(key, |keeper, value| unsafe { self.pin_value(keeper, value) })
     }
 
+    /// [`Engine::get_pinned`] that does not wait for the disk.
+    #[inline(always)]
+    pub(crate) fn get_pinned_nowait(
+        &self,
+        key: &[u8],
+    ) -> Result<std::result::Result<Option<Pinned>, Blocked>> {
+        // SAFETY: `read_nowait` holds a guard around the closure.
+        self.read_nowait(key, |keeper, value| unsafe { self.pin_value(keeper, value) })
+    }
+
     /// A value that was just found, pinned.
     ///
     /// # Safety

@@ -198,7 +198,7 @@ impl Engine {
             put_bytes: sum(|s| s.put_bytes),
             moved_bytes: self.compaction.moved_bytes(),
             freed_bytes: self.compaction.freed_bytes(),
-            slowdown_micros: self.compaction.slowdown_micros(),
+            slowdown_micros: self.source.pressure.waited_micros(),
         }
     }
 

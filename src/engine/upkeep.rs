@@ -73,6 +73,7 @@ impl Upkeep {
         engine.passes.close();
         engine.compaction.close();
         engine.memory.close();
+        engine.source.pressure.lift();
         self.stop = None;
         for thread in self.threads {
             // A panic in it was reported when it happened; closing goes on.
@@ -94,7 +95,7 @@ impl Engine {
         let shard = &self.shards[number];
         let work = shard.lock().log.work_to_prepare(&self.source);
         if let Some((segment, from, to)) = work.populate {
-            segment.populate(from, to);
+            self.source.populate(&segment, from, to);
             shard.lock().log.prepared(&segment, to);
         }
         if let Some(capacity) = work.capacity {

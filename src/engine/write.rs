@@ -78,7 +78,7 @@ impl Engine {
         self.write_record(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
         let random = state.log.live_bytes ^ state.seq << 7;
         drop(state);
-        self.compaction.hold_back(key.len() + value.len(), random);
+        self.source.pressure.hold_back(key.len() + value.len(), random);
         Ok(())
     }
 
@@ -235,7 +235,7 @@ impl Engine {
             return self.commit_batch(&batch);
         }
         self.check_writable()?;
-        self.compaction.hold_back(packed.len(), batch.ops[0].hash.0);
+        self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
         let mut cold = Cold::default();
         for op in &batch.ops {
             self.read_ahead(op.hash, op.op.key, &mut cold)?;

@@ -16,6 +16,7 @@ use super::session::{Session, Setup};
 use super::workload::{Step, Workload};
 use super::{place_of, Report, Violation};
 use crate::engine::Engine;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// Steps between two crashes that are taken for good.
@@ -129,6 +130,8 @@ impl Sweep<'_> {
                 disk.record();
                 let (engine, oracle) = recover(setup, &disk, &session.oracle, crash, under_way)?;
                 self.report.crashes += 1;
+                let cold_reads = engine.memory.cold_reads.load(Ordering::Relaxed);
+                self.report.cold_reads += cold_reads;
                 let recorded = disk.recorded();
                 self.second_crashes(setup, &recorded, &oracle, crash)?;
                 if self.random.one_in(16) {

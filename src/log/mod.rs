@@ -15,6 +15,7 @@
 //! 4. A log never goes on in a segment whose tail a crash may have torn: recovery seals it.
 
 pub(crate) mod pool;
+pub(crate) mod pressure;
 pub(crate) mod record;
 pub(crate) mod resync;
 pub(crate) mod segment;
@@ -194,10 +195,20 @@ impl Log {
         };
         let previous = (self.last_generation, self.position().offset);
         let segment = source.activate(segment, (self.number, self.next_ordinal), previous)?;
+        if let Some(active) = self.active.as_ref().filter(|_| self.prepares) {
+            // What was written ahead of the pages that were made present.
+            let tail = active.tail;
+            source.pressure.take_room(tail.saturating_sub(active.segment.populated()));
+            active.segment.set_populated(tail);
+        }
         self.seal(true);
         self.next_ordinal += 1;
         self.last_generation = segment.id.generation;
         self.last_capacity = segment.len();
+        if !self.prepares {
+            // Nobody makes its pages present, so nobody takes room for them later.
+            source.pressure.take_room(segment.len() - segment.populated());
+        }
         let ahead = self.prepares.then(|| source.ahead(POPULATE_AHEAD));
         self.active = Some(Active::new(segment, SEGMENT_HEADER, ahead));
         Ok(())

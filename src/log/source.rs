@@ -6,6 +6,7 @@
 //! recovery removes it.
 
 use super::pool::FilePool;
+use super::pressure::Pressure;
 use super::segment::{file_name, Identity, Segment, SEGMENT_MAX, SEGMENT_MIN};
 use super::slots::SlotTable;
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub(crate) struct SegmentSource {
     dir: Option<PathBuf>,
     io: Arc<dyn Io>,
     pub(crate) pool: Arc<FilePool>,
+    /// What holds writers back.
+    pub(crate) pressure: Pressure,
     /// Largest segment that is made for short records, by the memory limit: what is appended to
     /// stays mapped. A power of two.
     segment_max: AtomicUsize,
@@ -62,6 +65,7 @@ impl SegmentSource {
             dir,
             io: pool.io.clone(),
             pool,
+            pressure: Pressure::default(),
             segment_max: AtomicUsize::new(SEGMENT_MAX),
             database,
             generation: AtomicU64::new(opens << 32),
@@ -156,8 +160,14 @@ impl SegmentSource {
         self.dir_dirty.store(true, Ordering::Release);
         let segment = Segment::create(id, map, file, path, self.pool.clone());
         segment.map_huge();
-        segment.populate(0, populate.min(capacity));
+        self.populate(&segment, 0, populate.min(capacity));
         Ok(segment)
+    }
+
+    /// Makes pages of a segment present, which takes room.
+    pub(crate) fn populate(&self, segment: &Segment, from: usize, to: usize) {
+        self.pressure.take_room(to - from);
+        segment.populate(from, to);
     }
 
     /// Writes the header, as number `ordinal` of log `log`, behind the segment of generation

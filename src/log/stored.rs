@@ -28,15 +28,26 @@ pub(crate) const WINDOW: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Stored {
     header: Header,
-    /// From its checksum to the end of its value.
+    /// From its checksum to the end of its value, and what [`room_for`] adds.
     bytes: Box<[u8]>,
+}
+
+/// Bytes of memory for `len`: one of eight sizes between two powers of two. Records that come and go
+/// then leave room for each other, and not holes of every size.
+fn room_for(len: usize) -> usize {
+    let step = len.max(64).next_power_of_two() / 16;
+    len.next_multiple_of(step)
 }
 
 impl Stored {
     /// A record of bytes that were verified.
-    pub(crate) fn of_verified(bytes: Box<[u8]>) -> Option<Stored> {
+    pub(crate) fn of_verified(mut bytes: Vec<u8>) -> Option<Stored> {
         let header = Header::decode(bytes.first_chunk()?);
-        (header.end() == bytes.len()).then_some(Stored { header, bytes })
+        if header.end() != bytes.len() {
+            return None;
+        }
+        bytes.resize(room_for(header.end()), 0);
+        Some(Stored { header, bytes: bytes.into_boxed_slice() })
     }
 
     /// The record as those see it who look at mapped ones. Good for as long as this lives.
@@ -45,12 +56,17 @@ impl Stored {
     }
 
     pub(crate) fn value(&self) -> &[u8] {
-        &self.bytes[RECORD_HEADER + self.header.key_len..]
+        &self.bytes()[RECORD_HEADER + self.header.key_len..]
     }
 
     /// All of it.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.header.end()]
+    }
+
+    /// Bytes of memory that they take.
+    pub(crate) fn room(&self) -> usize {
+        self.bytes.len()
     }
 }
 
@@ -97,14 +113,15 @@ pub(crate) fn read(segment: &Arc<Segment>, offset: usize, wait: bool) -> Result<
     if header.end() > room {
         return Err(segment.damaged(offset));
     }
-    let mut bytes = vec![0; header.end()].into_boxed_slice();
-    let known = first.len().min(bytes.len());
+    let end = header.end();
+    let mut bytes = vec![0; room_for(end)].into_boxed_slice();
+    let known = first.len().min(end);
     bytes[..known].copy_from_slice(&first[..known]);
-    if known < bytes.len() && !get(&mut bytes[known..], offset + known)? {
+    if known < end && !get(&mut bytes[known..end], offset + known)? {
         return Ok(None);
     }
     let whole = record::is_kind(header.kind)
-        && record::checksum(segment.seed, &bytes[4..]) == header.crc
+        && record::checksum(segment.seed, &bytes[4..end]) == header.crc
         || crate::sabotage::is(crate::sabotage::Sabotage::UncheckedCrc);
     if !whole {
         return Err(segment.damaged(offset));
