@@ -2,7 +2,7 @@
 
 use crate::check::repair::{repair, RepairReport};
 use crate::check::verify::{verify, VerifyReport};
-use crate::engine::read::Blocked;
+use crate::engine::read::{AtOnce, Blocked};
 use crate::engine::stats::Stats;
 use crate::engine::upkeep::Upkeep;
 use crate::engine::write::Write;
@@ -128,6 +128,12 @@ impl Db {
     pub fn get_into(&self, key: &[u8], buf: &mut [MaybeUninit<u8>]) -> Result<Option<usize>> {
         check_lengths(key.len(), 0)?;
         self.engine.get_into(key, buf)
+    }
+
+    /// See [`Engine::find_at_once`]. The key's length is within the limits.
+    #[inline(always)]
+    pub(crate) fn find_at_once(&self, key: &[u8]) -> Option<AtOnce<'_>> {
+        self.engine.find_at_once(key)
     }
 
     /// [`Db::get_into`] that never waits for the disk.

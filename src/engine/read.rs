@@ -31,6 +31,12 @@ fn keeper<'a>(found: &Found, cold: &'a Cold) -> Keeper<'a> {
 /// Keys of a multi-get whose loads are under way together.
 const MULTI_GET_WIDTH: usize = 32;
 
+/// A value where it lies, under the guard that keeps it.
+pub(crate) struct AtOnce<'e> {
+    pub(crate) value: &'e [u8],
+    _guard: epoch::ShortGuard,
+}
+
 impl Engine {
     /// The record of `key`.
     ///
@@ -79,6 +85,22 @@ impl Engine {
             let fits = found.raw.is_key(key) && found.raw.header.kind == Kind::Put as u8;
             Ok(fits.then_some(found))
         }
+    }
+
+    /// The value of `key`, if it is found without anything out of the ordinary; `None` says nothing.
+    ///
+    /// Nothing in here calls or panics, so that a caller needs neither a stack frame nor a guard
+    /// against panics: what a get takes in instructions decides how far the processor runs ahead
+    /// into the next one (`docs/decisions/009-the-short-get.md`).
+    #[inline(always)]
+    pub(crate) fn find_at_once(&self, key: &[u8]) -> Option<AtOnce<'_>> {
+        let hash = self.hasher.hash(key);
+        let guard = epoch::try_pin()?;
+        let at = self.shard(hash).index.first(hash)?;
+        // SAFETY: the guard goes with the value.
+        let value = unsafe { self.slots.trusted_value(at, key) }?;
+        self.reads.hit_at_once(&guard);
+        Some(AtOnce { value, _guard: guard })
     }
 
     /// The record at `at`; not yet verified if it is mapped. `None`: `cold` does not allow to look.

@@ -5,13 +5,14 @@
 
 use super::memory::Usage;
 use super::Engine;
+use crate::epoch::{ShortGuard, SHORT_NUMBERS};
 use crate::log::segment::SEGMENT_HEADER;
 use crossbeam_utils::CachePadded;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Threads with a stripe of their own; those beyond share the last.
-const STRIPES: usize = 128;
+const STRIPES: usize = SHORT_NUMBERS;
 
 /// Counts of gets that found their key, and of those that did not.
 pub(crate) struct ReadCounters {
@@ -21,6 +22,17 @@ pub(crate) struct ReadCounters {
 impl ReadCounters {
     pub(crate) fn new() -> Self {
         ReadCounters { stripes: Box::new(std::array::from_fn(|_| CachePadded::default())) }
+    }
+
+    /// Counts a get that found its key under a short guard.
+    #[inline(always)]
+    pub(crate) fn hit_at_once(&self, guard: &ShortGuard) {
+        let thread = guard.thread_number();
+        debug_assert!(thread < STRIPES);
+        // SAFETY: the number of a thread with a short guard is below SHORT_NUMBERS.
+        let hits = &unsafe { self.stripes.get_unchecked(thread) }[0];
+        // The stripe is this thread's alone, so no atomic addition is needed.
+        hits.store(hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Counts a get that found its key.

@@ -121,8 +121,9 @@ impl Index {
         }
     }
 
-    /// The first entry in the home line whose tag fits: most likely the key's. A hit in it is a
-    /// hit; that it leads nowhere says nothing, and takes a [`Index::search`].
+    /// Where the first entry in the home line whose tag fits leads: most likely to the key's
+    /// record. A hit in it is a hit; that it leads nowhere says nothing, and takes a
+    /// [`Index::search`]. An empty place leads to offset 0 of slot 0, where no record lies.
     #[inline(always)]
     pub(crate) fn first(&self, hash: KeyHash) -> Option<Location> {
         let group = hash.group();
@@ -134,8 +135,8 @@ impl Index {
         let line = unsafe { self.rows.line(home(hash.tag(), lines), group) };
         let matches = scan(line, tag_word(hash));
         // No match gives place 8, which the mask turns into some entry: the key will not fit.
-        let i = matches.trailing_zeros() as usize % LINE_ENTRIES;
-        Entry::from_word(line.0[i].load(Ordering::Acquire)).map(Entry::location)
+        let i = (matches | 1 << LINE_ENTRIES).trailing_zeros() as usize % LINE_ENTRIES;
+        Some(Entry(line.0[i].load(Ordering::Acquire)).location())
     }
 
     /// The first entry in the home line whose tag fits, for a writer who wants its record to be on
@@ -426,7 +427,7 @@ impl Search<'_> {
     fn scan(&mut self) {
         // SAFETY: the row is below the group word's number of lines.
         self.line = unsafe { self.index.rows.line(self.row, self.group) };
-        self.matches = scan(self.line, self.wanted);
+        self.matches = scan(self.line, self.wanted) & ((1 << LINE_ENTRIES) - 1);
     }
 
     /// Whether a search that found nothing may be believed. If not, begin again.

@@ -53,6 +53,8 @@ pub(crate) const SEGMENT_LEN_MAX: usize =
 pub(crate) const SEGMENT_MIN: usize = 64 << 10;
 
 const MAGIC: &[u8; 8] = b"WARPSEG\x01";
+// What a reader finds who takes the header for a record (`Index::first`) is no put.
+const _: () = assert!(MAGIC[6] != Kind::Put as u8);
 const FORMAT: u32 = 1;
 /// Where the header begins to say what became of the segment since it was made.
 pub(crate) const SEALED_AT: usize = 116;
@@ -734,7 +736,7 @@ impl Raw {
             // Key length and kind lie side by side.
             let word = u32::from_le(record.add(4).cast::<u32>().read_unaligned());
             let wanted = key.len() as u32 | (Kind::Put as u32) << 16;
-            if word & 0x00ff_ffff != wanted || !is_equal(record.add(RECORD_HEADER), key) {
+            if (word ^ wanted) << 8 != 0 || !is_equal(record.add(RECORD_HEADER), key) {
                 return None;
             }
             let value_len = u32::from_le(record.add(8).cast::<u32>().read_unaligned()) as usize;

@@ -6,6 +6,7 @@
 pub(crate) mod barrier;
 pub(crate) mod io;
 pub(crate) mod map;
+pub(crate) mod thread;
 pub(crate) mod unix;
 
 use std::time::Duration;
