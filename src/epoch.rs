@@ -192,10 +192,10 @@ impl Guard {
     /// # Safety
     /// Nothing that was reached under the guard is used during `work` or after it.
     pub(crate) unsafe fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
-        if !self.outermost {
+        if !is_idle(self.before) {
             return work();
         }
-        self.slot.epoch.store(0, Ordering::Release);
+        self.slot.epoch.store(self.before, Ordering::Release);
         let done = work();
         self.slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
         barrier::light();
