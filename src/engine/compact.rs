@@ -44,6 +44,8 @@ use std::time::Duration;
 /// goes on until it is less than the second.
 const BEGIN_PERCENT: u64 = 20;
 const END_PERCENT: u64 = 15;
+/// In a database in memory that is nearly at its limit it begins at this.
+const TIGHT_PERCENT: u64 = 2;
 /// Writers are held back when the dead share passes this, the more the further.
 const SLOW_PERCENT: u64 = 45;
 /// Deletes that wait for older segments to go are swept for when they are this share.
@@ -168,7 +170,13 @@ impl Engine {
         let (mut used, mut garbage, mut victims) = self.candidates();
         self.set_slowdown(used, garbage);
         self.sweep(used, &victims)?;
-        if garbage < GARBAGE_MIN || garbage * 100 < used * BEGIN_PERCENT {
+        // Memory that cannot be had from anywhere else is worth the work at once.
+        let tight = self.home.is_none() && self.source.anonymous.is_tight();
+        let (begin, end, least) = match tight {
+            true => (TIGHT_PERCENT, 0, 0),
+            false => (BEGIN_PERCENT, END_PERCENT, GARBAGE_MIN),
+        };
+        if garbage < least || garbage * 100 < used * begin || garbage == 0 {
             return Ok(());
         }
         let newest = self.source.newest_generation() as f64;
@@ -178,10 +186,9 @@ impl Engine {
         };
         victims.sort_by(|a, b| benefit(b).total_cmp(&benefit(a)));
         let mut emptied = 0;
-        for victim in victims.iter().filter(|v| v.garbage * 10 > v.used) {
-            if garbage * 100 < used * END_PERCENT
-                || self.compaction.stopping.load(Ordering::Relaxed)
-            {
+        let worth = if tight { 50 } else { 10 };
+        for victim in victims.iter().filter(|v| v.garbage * worth > v.used) {
+            if garbage * 100 < used * end || self.compaction.stopping.load(Ordering::Relaxed) {
                 break;
             }
             if self.empty(&victim.segment)? {

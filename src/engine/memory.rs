@@ -38,19 +38,19 @@ use super::Engine;
 use crate::epoch;
 use crate::log::pressure::{Cause, SLOWDOWN_MAX};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
-use crate::sys::map::Mapping;
+use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// What the engine takes beside what is counted: counters, tables, stacks of the upkeep threads and
 /// what the allocator keeps for them.
-const FIXED_BYTES: u64 = 2 << 20;
+const FIXED_BYTES: u64 = 5 << 20;
 /// What a segment takes beside its mapping.
 const SEGMENT_BYTES: u64 = 512;
 /// A limit below this, and so much for each shard, is taken as this: with less no shard could have
 /// its segments.
-const LIMIT_MIN: u64 = 3 << 20;
+const LIMIT_MIN: u64 = 6 << 20;
 const LIMIT_MIN_SHARD: u64 = 256 << 10;
 /// A share of the limit that all active segments of the hot logs may take.
 const ACTIVE_SHARE: u64 = 8;
@@ -136,6 +136,14 @@ impl Memory {
         }
     }
 
+    /// The most that the indexes of a database on disk may take, so that there is room for the rest.
+    pub(crate) fn index_limit(&self) -> u64 {
+        match cfg!(feature = "lab") && self.limit < crate::options::MEMORY_LIMIT_MIN {
+            true => u64::MAX,
+            false => self.limit / 4 * 3,
+        }
+    }
+
     /// The limit that is kept.
     pub(crate) fn limit(&self) -> u64 {
         self.limit
@@ -187,6 +195,8 @@ impl Engine {
                 usage.active += log.next().map_or(0, |s| s.resident(SEGMENT_HEADER).0) as u64;
             }
         }
+        // Rows are cut from memory that comes in huge pages.
+        usage.index = usage.index.next_multiple_of(HUGE_PAGE as u64);
         for segment in self.slots.all() {
             usage.fixed += SEGMENT_BYTES;
             let (now, bound) = segment.resident(segment.end().unwrap_or(SEGMENT_HEADER));
@@ -228,6 +238,15 @@ impl Engine {
     fn size_parts_by(&self, usage: &Usage) {
         let rest = self.memory.limit.saturating_sub(usage.index + usage.fixed);
         let shards = self.shards.len() as u64;
+        if self.home.is_none() {
+            let arena = self.shards[0].index.arena();
+            // Half as much: what is not filled counts as well.
+            self.source.set_segment_max((rest / (2 * ACTIVE_SHARE * shards)) as usize);
+            self.source.anonymous.set_limit(rest);
+            let segments = self.source.anonymous.taken() + usage.fixed;
+            arena.set_limit(self.memory.limit.saturating_sub(segments) as usize);
+            return;
+        }
         self.source.set_segment_max((rest / (ACTIVE_SHARE * shards)) as usize);
         let rest = self.memory.soft().saturating_sub(usage.index + usage.fixed + usage.active);
         // Half of what is left, as far as there is anything to be kept in it.

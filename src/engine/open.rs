@@ -49,6 +49,7 @@ impl Engine {
         let io: Arc<dyn Io> = Arc::new(sys::unix::UnixIo);
         let manifest = new_manifest(options, &*io)?;
         let mut engine = assemble(options, &manifest, None, FilePool::new(io), 1);
+        engine.size_parts();
         engine.opened.micros = begin.elapsed().as_micros() as u64;
         Ok(engine)
     }
@@ -95,6 +96,7 @@ impl Engine {
         engine.checkpoints.set_log_bytes(checkpoint.segments.iter().map(|s| s.end).sum());
         engine.lock = Mutex::new(Some(lock));
         engine.home = Some(home);
+        engine.size_parts();
         if !options.read_only {
             engine.mark(State { clean: false, opens, boot })?;
             engine.remove_old_images(&checkpoint);
@@ -179,7 +181,11 @@ fn assemble(
         opens,
         slots.clone(),
     );
-    let engine = Engine {
+    let memory = memory::Memory::new(options.memory_limit, manifest.shards);
+    if dir.is_some() {
+        arena.set_limit(memory.index_limit() as usize);
+    }
+    Engine {
         options: options.clone(),
         hasher: Hasher::new(&manifest.secret),
         shards: (0..manifest.shards)
@@ -189,7 +195,7 @@ fn assemble(
         slots,
         source,
         reads: stats::ReadCounters::new(),
-        memory: memory::Memory::new(options.memory_limit, manifest.shards),
+        memory,
         cache: cache::Cache::new(options),
         passes: durability::Passes::default(),
         commits: commit::Commits::default(),
@@ -200,9 +206,7 @@ fn assemble(
         lock: Mutex::new(None),
         halted: AtomicBool::new(false),
         halt_reason: Mutex::new(None),
-    };
-    engine.size_parts();
-    engine
+    }
 }
 
 fn new_manifest(options: &Options, io: &dyn Io) -> Result<Manifest> {

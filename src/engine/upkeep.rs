@@ -101,7 +101,7 @@ impl Engine {
         if let Some(capacity) = work.capacity {
             // If this fails, the writer that needs the segment tries itself, and is told.
             let first = self.source.ahead(POPULATE_AHEAD_FIRST);
-            let Ok(segment) = self.source.create(capacity, first) else { return };
+            let Ok(segment) = self.source.create(capacity, first, false) else { return };
             let unwanted = shard.lock().log.set_prepared(segment);
             if let Some(segment) = unwanted {
                 let _ = self.source.discard(&segment);

@@ -122,6 +122,9 @@ impl Engine {
     ) -> Result<()> {
         let state = &mut **state;
         let len = record_len(key.len(), value.len());
+        if kind == Kind::Delete && self.home.is_none() {
+            state.log.make_room_urgently(len, &self.source)?;
+        }
         let mut room = state.log.reserve(len, &self.source)?;
         let seed = room.seed();
         let bytes = room.bytes();

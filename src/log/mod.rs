@@ -14,6 +14,7 @@
 //!    goes unnoticed.
 //! 4. A log never goes on in a segment whose tail a crash may have torn: recovery seals it.
 
+pub(crate) mod anonymous;
 pub(crate) mod pool;
 pub(crate) mod pressure;
 pub(crate) mod record;
@@ -147,10 +148,23 @@ impl Log {
             // An oversized segment may have room behind its one record, but out of an entry's reach.
             Some(active)
                 if active.tail + len <= active.segment.len() && active.tail < OFFSET_END => {}
-            _ => self.roll(len, source)?,
+            // What is moved by compaction gives memory back.
+            _ => self.roll(len, source, !self.prepares)?,
         }
         let Some(active) = &mut self.active else { unreachable!("roll made an active segment") };
         Ok(Room { active, len, asked: &mut self.asked, number: self.number, source })
+    }
+
+    /// Makes room for a record that gives memory back, from what is kept for that.
+    pub(crate) fn make_room_urgently(&mut self, len: usize, source: &SegmentSource) -> Result<()> {
+        match &self.active {
+            Some(active)
+                if active.tail + len <= active.segment.len() && active.tail < OFFSET_END =>
+            {
+                Ok(())
+            }
+            _ => self.roll(len, source, true),
+        }
     }
 
     /// Appends one record and returns where it is.
@@ -182,7 +196,7 @@ impl Log {
     /// Seals the active segment and makes one active that has room for `len` bytes.
     #[cold]
     #[inline(never)]
-    fn roll(&mut self, len: usize, source: &SegmentSource) -> Result<()> {
+    fn roll(&mut self, len: usize, source: &SegmentSource, urgent: bool) -> Result<()> {
         let need = len + SEGMENT_HEADER;
         // First whatever can fail. From here to the seal nothing is appended, so the end that the
         // new header names is the end that the old segment keeps.
@@ -190,7 +204,7 @@ impl Log {
             Some(segment) if segment.len() >= need => segment,
             other => {
                 self.prepared = other;
-                source.create(self.capacity_for(need, source), POPULATE_INLINE)?
+                source.create(self.capacity_for(need, source), POPULATE_INLINE, urgent)?
             }
         };
         let previous = (self.last_generation, self.position().offset);

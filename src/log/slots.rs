@@ -281,9 +281,16 @@ impl SlotTable {
     pub(crate) fn all(&self) -> Vec<Arc<Segment>> {
         let _guard = crate::epoch::pin();
         (0..self.end.load(Ordering::Acquire) as u32)
-            .filter(|slot| !self.slots[*slot as usize].segment.load(Ordering::Acquire).is_null())
-            // SAFETY: filled, and the guard keeps it.
-            .map(|slot| unsafe { self.shared(slot) })
+            .filter_map(|slot| {
+                // Once: the slot may be emptied at any moment, and what was seen in it stays while
+                // the guard is held.
+                let segment = self.slots[slot as usize].segment.load(Ordering::Acquire);
+                // SAFETY: as just said.
+                (!segment.is_null()).then(|| unsafe {
+                    Arc::increment_strong_count(segment);
+                    Arc::from_raw(segment)
+                })
+            })
             .collect()
     }
 }

@@ -5,6 +5,7 @@
 //! header, its magic number last, which makes it part of a log. A file without one is of no log;
 //! recovery removes it.
 
+use super::anonymous::Anonymous;
 use super::pool::FilePool;
 use super::pressure::Pressure;
 use super::segment::{file_name, Identity, Segment, SEGMENT_MAX, SEGMENT_MIN};
@@ -12,7 +13,6 @@ use super::slots::SlotTable;
 use crate::error::{Error, Result};
 use crate::sabotage::{self, Sabotage};
 use crate::sys::io::Io;
-use crate::sys::map::Mapping;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -31,6 +31,8 @@ pub(crate) struct SegmentSource {
     pub(crate) pool: Arc<FilePool>,
     /// What holds writers back.
     pub(crate) pressure: Pressure,
+    /// Where segments of a database in memory come from.
+    pub(crate) anonymous: Anonymous,
     /// Largest segment that is made for short records, by the memory limit: what is appended to
     /// stays mapped. A power of two.
     segment_max: AtomicUsize,
@@ -66,6 +68,7 @@ impl SegmentSource {
             io: pool.io.clone(),
             pool,
             pressure: Pressure::default(),
+            anonymous: Anonymous::new(),
             segment_max: AtomicUsize::new(SEGMENT_MAX),
             database,
             generation: AtomicU64::new(opens << 32),
@@ -122,8 +125,8 @@ impl SegmentSource {
     }
 
     /// Makes a segment of `capacity` bytes, the first `populate` of them present, that belongs to
-    /// no log yet.
-    pub(crate) fn create(&self, capacity: usize, populate: usize) -> Result<Segment> {
+    /// no log yet. `urgent`: for what gives memory back (see [`Anonymous`]).
+    pub(crate) fn create(&self, capacity: usize, populate: usize, urgent: bool) -> Result<Segment> {
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let id = Identity {
             database: self.database,
@@ -136,8 +139,7 @@ impl SegmentSource {
             previous: 0,
         };
         let Some(dir) = &self.dir else {
-            let map = Mapping::anonymous(capacity)
-                .map_err(|e| Error::os(format!("allocate a segment of {capacity} bytes"), &e))?;
+            let map = self.anonymous.map(capacity, urgent)?;
             let segment = Segment::in_anonymous(id, map);
             segment.map_huge();
             return Ok(segment);
