@@ -56,12 +56,13 @@ impl Weighter<Place, Cached> for ByBytes {
 pub(crate) struct Cache {
     records: Quick<Place, Cached, ByBytes>,
     compress: bool,
+    least: u64,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 impl Cache {
-    /// An empty cache without room.
+    /// An empty cache.
     pub(crate) fn new(options: &Options) -> Cache {
         let most = options.memory_limit / 2;
         let built = OptionsBuilder::new()
@@ -73,9 +74,8 @@ impl Cache {
             Ok(built) => Quick::with_options(built, ByBytes, hasher, lifecycle),
             Err(_) => Quick::with_weighter(1, most, ByBytes),
         };
-        records.set_capacity(0);
-        let compress = options.cache_compression;
-        Cache { records, compress, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        let (compress, least) = (options.cache_compression, most / 64);
+        Cache { records, compress, least, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
     /// The record at a place.
@@ -116,9 +116,12 @@ impl Cache {
         self.records.insert(place, cached);
     }
 
-    /// Sets the most bytes that it may take; what is over leaves.
+    /// Sets the most bytes that it may take, about: small changes are left out, and there is always
+    /// a little. (The cache remembers keys that have left it, as many as its capacity says, and each
+    /// change rounds that down.)
     pub(crate) fn set_capacity(&self, bytes: u64) {
-        if self.records.capacity() != bytes {
+        let (now, bytes) = (self.records.capacity(), bytes.max(self.least));
+        if bytes < now - now / 16 || bytes > now + now / 8 {
             self.records.set_capacity(bytes);
         }
     }

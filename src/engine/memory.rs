@@ -136,7 +136,8 @@ impl Memory {
         }
     }
 
-    /// The most that the indexes of a database on disk may take, so that there is room for the rest.
+    /// The most that the indexes of a database on disk may take, so that there is room for the rest;
+    /// and the most that a segment for one long record may.
     pub(crate) fn index_limit(&self) -> u64 {
         match cfg!(feature = "lab") && self.limit < crate::options::MEMORY_LIMIT_MIN {
             true => u64::MAX,
@@ -248,11 +249,26 @@ impl Engine {
             return;
         }
         self.source.set_segment_max((rest / (ACTIVE_SHARE * shards)) as usize);
-        let rest = self.memory.soft().saturating_sub(usage.index + usage.fixed + usage.active);
-        // Half of what is left, as far as there is anything to be kept in it.
-        let cache = if self.memory.has_cold() { rest / 2 } else { 0 };
-        // In coarse steps: a change costs.
-        self.cache.set_capacity(cache & !((64 << 10) - 1));
+        if self.memory.has_cold() {
+            let rest = usage.index + usage.fixed + usage.active;
+            // Half of what is left; before, there is nothing to be kept in it.
+            self.cache.set_capacity(self.memory.soft().saturating_sub(rest) / 2);
+        }
+    }
+
+    /// Seals active segments that are larger than the limit would have them: they were made under
+    /// another one. For open.
+    pub(crate) fn seal_large_segments(&self) {
+        let max = 2 * self.source.segment_max();
+        for shard in &self.shards {
+            let mut state = shard.lock();
+            let state = &mut *state;
+            for log in [&mut state.log, &mut state.cold] {
+                if log.active().is_some_and(|(segment, _)| segment.len() > max) {
+                    log.retire_active();
+                }
+            }
+        }
     }
 
     /// Makes segments cold until what is mapped fits, or nothing is left to make cold.

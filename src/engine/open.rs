@@ -100,6 +100,7 @@ impl Engine {
         if !options.read_only {
             engine.mark(State { clean: false, opens, boot })?;
             engine.remove_old_images(&checkpoint);
+            engine.seal_large_segments();
         } else {
             engine.halt(Error::new(
                 ErrorKind::ReadOnly,
@@ -184,6 +185,7 @@ fn assemble(
     let memory = memory::Memory::new(options.memory_limit, manifest.shards);
     if dir.is_some() {
         arena.set_limit(memory.index_limit() as usize);
+        source.set_largest(memory.index_limit());
     }
     Engine {
         options: options.clone(),

@@ -71,7 +71,7 @@ impl warp_value {
 ///   WARP_ERR_TOO_LARGE          key over the limit
 ///   WARP_ERR_IO                 a cold value could not be read
 ///   WARP_ERR_CORRUPTION         a cold value does not match its checksum
-///   WARP_ERR_OUT_OF_MEMORY      a cold value has no room under memory_limit
+///   WARP_ERR_OUT_OF_MEMORY      there is no memory to read a cold value into
 #[no_mangle]
 pub unsafe extern "C" fn warp_get_pinned(
     db: *mut warp_db,

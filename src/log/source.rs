@@ -10,7 +10,7 @@ use super::pool::FilePool;
 use super::pressure::Pressure;
 use super::segment::{file_name, Identity, Segment, SEGMENT_MAX, SEGMENT_MIN};
 use super::slots::SlotTable;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sabotage::{self, Sabotage};
 use crate::sys::io::Io;
 use std::path::PathBuf;
@@ -36,6 +36,8 @@ pub(crate) struct SegmentSource {
     /// Largest segment that is made for short records, by the memory limit: what is appended to
     /// stays mapped. A power of two.
     segment_max: AtomicUsize,
+    /// Largest segment that is made for one long record.
+    largest: AtomicU64,
     database: u64,
     /// The next generation: the number of this opening of the database in the high half, so that
     /// no generation is used twice even if the files that would show it are lost.
@@ -70,6 +72,7 @@ impl SegmentSource {
             pressure: Pressure::default(),
             anonymous: Anonymous::new(),
             segment_max: AtomicUsize::new(SEGMENT_MAX),
+            largest: AtomicU64::new(u64::MAX),
             database,
             generation: AtomicU64::new(opens << 32),
             slots,
@@ -94,6 +97,11 @@ impl SegmentSource {
     pub(crate) fn set_segment_max(&self, bytes: usize) {
         let max = bytes.clamp(SEGMENT_MIN, SEGMENT_MAX);
         self.segment_max.store(1 << max.ilog2(), Ordering::Relaxed);
+    }
+
+    /// Sets the largest segment that is made for one long record.
+    pub(crate) fn set_largest(&self, bytes: u64) {
+        self.largest.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes ahead of a log's tail that are made present, of the most that there may be.
@@ -127,6 +135,16 @@ impl SegmentSource {
     /// Makes a segment of `capacity` bytes, the first `populate` of them present, that belongs to
     /// no log yet. `urgent`: for what gives memory back (see [`Anonymous`]).
     pub(crate) fn create(&self, capacity: usize, populate: usize, urgent: bool) -> Result<Segment> {
+        let largest = self.largest.load(Ordering::Relaxed);
+        if capacity as u64 > largest && !urgent {
+            return Err(Error::new(
+                ErrorKind::OutOfMemory,
+                format!(
+                    "a segment of {capacity} bytes, for one record, is more than the {largest} \
+                     that memory_limit leaves for it"
+                ),
+            ));
+        }
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let id = Identity {
             database: self.database,

@@ -12,7 +12,7 @@
 
 use super::record::{self, Header, Record, RECORD_HEADER};
 use super::segment::{Raw, Segment};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::io::File;
 use crate::sys::map::Mapping;
 use std::sync::Arc;
@@ -114,7 +114,13 @@ pub(crate) fn read(segment: &Arc<Segment>, offset: usize, wait: bool) -> Result<
         return Err(segment.damaged(offset));
     }
     let end = header.end();
-    let mut bytes = vec![0; room_for(end)].into_boxed_slice();
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(room_for(end)).map_err(|_| {
+        let text = format!("no memory for the {end} bytes of a record that is read from disk");
+        Error::new(ErrorKind::OutOfMemory, text)
+    })?;
+    bytes.resize(room_for(end), 0);
+    let mut bytes = bytes.into_boxed_slice();
     let known = first.len().min(end);
     bytes[..known].copy_from_slice(&first[..known]);
     if known < end && !get(&mut bytes[known..end], offset + known)? {

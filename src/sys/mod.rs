@@ -4,6 +4,7 @@
 //! behind the whole engine. Memory, threads and barriers are plain functions.
 
 pub(crate) mod barrier;
+pub(crate) mod cgroup;
 pub(crate) mod io;
 pub(crate) mod map;
 pub(crate) mod thread;
