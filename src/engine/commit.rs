@@ -101,12 +101,18 @@ impl Member<'_> {
 impl Engine {
     /// Makes one write durable, then visible. False: its condition did not hold.
     pub(crate) fn commit(&self, write: Write) -> Result<bool> {
-        self.join(Request::One(write, self.hasher.hash(write.key())))
+        let hash = self.hasher.hash(write.key());
+        let done = self.join(Request::One(write, hash));
+        self.source.pressure.hold_back(write.len(), self.passes.syncs().wrapping_mul(hash.0 | 1));
+        done
     }
 
     /// Makes a batch durable, then visible.
     pub(crate) fn commit_batch(&self, batch: &Prepared) -> Result<()> {
-        self.join(Request::Batch(batch)).map(|_| ())
+        self.join(Request::Batch(batch))?;
+        let bytes = batch.ops.iter().map(|o| o.op.key.len() + o.op.value.map_or(0, <[u8]>::len));
+        self.source.pressure.hold_back(bytes.sum(), batch.ops[0].hash.0);
+        Ok(())
     }
 
     fn join(&self, request: Request) -> Result<bool> {

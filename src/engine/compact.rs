@@ -127,6 +127,9 @@ impl Compaction {
         freeing.emptied = rest;
         let free: Vec<Emptied> = free;
         for Emptied { segment, .. } in free {
+            if let Some(map) = segment.mapping() {
+                engine.memory.count_held(&map);
+            }
             if let Some(table) = engine.slots.clear(segment.id.slot) {
                 freeing.cleared.push((table, epoch::retire_epoch()));
             }

@@ -43,9 +43,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// What the engine takes beside what is counted: counters, tables, stacks of the upkeep threads and
-/// what the allocator keeps for them.
-const FIXED_BYTES: u64 = 5 << 20;
+/// What the engine takes beside what is counted: counters, tables, stacks of the upkeep threads; and
+/// what the allocator keeps for them, which is the more the more there is to do.
+const FIXED_BYTES: u64 = 1 << 20;
+const FIXED_MORE_MAX: u64 = 4 << 20;
 /// What a segment takes beside its mapping.
 const SEGMENT_BYTES: u64 = 512;
 /// A limit below this, and so much for each shard, is taken as this: with less no shard could have
@@ -65,6 +66,8 @@ const LOOK_MAX: Duration = Duration::from_millis(100);
 /// The state of the memory limit.
 pub(crate) struct Memory {
     limit: u64,
+    /// The limit is so low that nothing fits: the lab has it so that everything becomes cold.
+    is_lab: bool,
     /// Whether any segment is cold, or ever was since open.
     has_cold: AtomicBool,
     going: Mutex<Going>,
@@ -127,6 +130,7 @@ impl Memory {
         let least = LIMIT_MIN + shards as u64 * LIMIT_MIN_SHARD;
         Memory {
             limit: if is_lab { limit } else { limit.max(least) },
+            is_lab,
             has_cold: AtomicBool::new(false),
             going: Mutex::default(),
             closing: Mutex::new(false),
@@ -139,9 +143,10 @@ impl Memory {
     /// The most that the indexes of a database on disk may take, so that there is room for the rest;
     /// and the most that a segment for one long record may.
     pub(crate) fn index_limit(&self) -> u64 {
-        match cfg!(feature = "lab") && self.limit < crate::options::MEMORY_LIMIT_MIN {
-            true => u64::MAX,
-            false => self.limit / 4 * 3,
+        if self.is_lab {
+            u64::MAX
+        } else {
+            self.limit / 4 * 3
         }
     }
 
@@ -175,6 +180,12 @@ impl Memory {
         self.going.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a mapping whose segment goes for as long as somebody holds it.
+    pub(crate) fn count_held(&self, map: &Arc<Mapping>) {
+        let bytes = map.len() as u64;
+        self.going().held.push((Arc::downgrade(map), bytes));
+    }
+
     /// Tells the thread to end.
     pub(crate) fn close(&self) {
         *self.closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -185,7 +196,8 @@ impl Memory {
 impl Engine {
     /// Where the memory is now.
     pub(crate) fn usage(&self) -> Usage {
-        let mut usage = Usage { cache: self.cache.bytes(), fixed: FIXED_BYTES, ..Usage::default() };
+        let fixed = FIXED_BYTES + (self.memory.limit / 32).min(FIXED_MORE_MAX);
+        let mut usage = Usage { cache: self.cache.bytes(), fixed, ..Usage::default() };
         for shard in &self.shards {
             let state = shard.lock();
             usage.index += shard.index.bytes() as u64;
@@ -356,7 +368,7 @@ impl Engine {
     }
 
     fn hold_writers(&self, usage: &Usage) {
-        if self.home.is_none() {
+        if self.home.is_none() || self.memory.is_lab {
             return;
         }
         let (now, hard) = (usage.bound(), self.memory.hard());

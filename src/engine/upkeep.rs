@@ -1,4 +1,4 @@
-//! The upkeep threads: sync, checkpoint, compaction, segment preparation. None is on a caller's path.
+//! The upkeep threads: sync, checkpoint, compaction, segment preparation, memory. None is on a caller's path.
 //!
 //! Each sleeps until there is something to do, blocks all signals, and ends when the database is
 //! closed; close waits for them.
@@ -31,6 +31,8 @@ impl Upkeep {
     /// Starts what the database needs.
     pub(crate) fn start(engine: &Arc<Engine>) -> Result<Upkeep> {
         let mut upkeep = Upkeep { threads: Vec::new(), stop: None };
+        let memory = engine.clone();
+        upkeep.spawn("warp-memory", move || memory.run_memory_thread())?;
         if engine.options.read_only {
             return Ok(upkeep);
         }
@@ -41,8 +43,6 @@ impl Upkeep {
         if engine.home.is_none() {
             let compact = engine.clone();
             upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
-            let memory = engine.clone();
-            upkeep.spawn("warp-memory", move || memory.run_memory_thread())?;
             return Ok(upkeep);
         }
         let periodic = engine.options.durability == Durability::Periodic;
@@ -51,8 +51,6 @@ impl Upkeep {
         upkeep.spawn("warp-sync", move || sync.run_sync_thread(interval))?;
         let compact = engine.clone();
         upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
-        let memory = engine.clone();
-        upkeep.spawn("warp-memory", move || memory.run_memory_thread())?;
         let (stop, stopped) = channel();
         upkeep.stop = Some(stop);
         let checkpoint = engine.clone();

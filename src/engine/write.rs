@@ -52,6 +52,15 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// Bytes of the key and of the value that may be stored.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Write::Put { key, value } => key.len() + value.len(),
+            Write::Delete { key } => key.len() + KILLED_LEN,
+            Write::Swap { key, desired, .. } => key.len() + desired.map_or(0, <[u8]>::len),
+        }
+    }
+
     /// What to store given the current value: `Some(None)` deletes, `None` changes nothing.
     pub(crate) fn outcome(&self, current: Option<&[u8]>) -> Option<Option<&'a [u8]>> {
         match *self {
@@ -108,6 +117,9 @@ impl Engine {
             (Some(None), None) => {}
             (None, _) => return Ok(false),
         }
+        let random = state.log.live_bytes ^ state.seq << 7;
+        drop(state);
+        self.source.pressure.hold_back(write.len(), random);
         Ok(true)
     }
 
