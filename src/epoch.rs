@@ -185,6 +185,24 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Runs `work` without protection, unless another guard of this thread is around this one:
+    /// what takes long holds nothing back.
+    ///
+    /// # Safety
+    /// Nothing that was reached under the guard is used during `work` or after it.
+    pub(crate) unsafe fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
+        if !is_idle(self.before) {
+            return work();
+        }
+        self.slot.epoch.store(self.before, Ordering::Release);
+        let done = work();
+        self.slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+        barrier::light();
+        done
+    }
+}
+
 impl Drop for Guard {
     #[inline(always)]
     fn drop(&mut self) {

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 const MAGIC: u32 = u32::from_le_bytes(*b"WIMG");
 const BLOCK_HEADER: usize = 32;
 /// A block is written once its payload reaches this.
-const BLOCK_BYTES: usize = 1 << 20;
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Threads for work that is spread over shards.
 pub(crate) fn workers(io: &dyn Io, parts: usize) -> usize {
@@ -127,23 +127,28 @@ struct BlockHeader {
 }
 
 /// Loads an image of `blocks` blocks into empty indexes. False: it is damaged, or not of these
-/// segments; the indexes are then to be thrown away.
+/// segments; the indexes are then to be thrown away. Blocks are read one at a time, so this takes
+/// memory for one on each thread.
 pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool> {
     let os = |e: std::io::Error| Error::os("read the index image", &e);
     let len = file.len().map_err(os)? as usize;
     if len == 0 {
         return Ok(blocks == 0);
     }
-    let map = file.map(len, false).map_err(os)?;
-    // SAFETY: the map is of `len` bytes, and nobody writes an image after it was published.
-    let bytes = unsafe { std::slice::from_raw_parts(map.address(), len) };
-    let Some(headers) = headers(bytes, blocks, engine.shards.len()) else { return Ok(false) };
+    let Some(headers) = read_headers(file, len, blocks, engine.shards.len()).map_err(os)? else {
+        return Ok(false);
+    };
     // All that a place is checked against, in few cache lines.
     let ends = engine.slots.ends();
     let (next, good) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || -> Result<()> {
+        let mut bytes = Vec::new();
         while let Some(header) = headers.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let loaded = load_block(engine, &ends, bytes, header)?;
+            bytes.clear();
+            bytes.resize(BLOCK_HEADER + header.payload, 0);
+            file.read_exact_at(&mut bytes, (header.at - BLOCK_HEADER) as u64).map_err(os)?;
+            let header = BlockHeader { at: BLOCK_HEADER, ..*header };
+            let loaded = load_block(engine, &ends, &bytes, &header)?;
             good.fetch_add(usize::from(loaded), Ordering::Relaxed);
         }
         Ok(())
@@ -152,9 +157,10 @@ pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool
     Ok(good.into_inner() == headers.len())
 }
 
-/// The header of the block at `at`, if its lengths lie within the file and its numbers in range.
-fn header(bytes: &[u8], at: usize, shards: usize) -> Option<BlockHeader> {
-    let head = bytes.get(at..)?.get(..BLOCK_HEADER)?;
+/// The header of the block at `at` of a file of `len` bytes, which begins with `head`, if its
+/// lengths lie within the file and its numbers in range.
+fn header(head: &[u8], at: usize, len: usize, shards: usize) -> Option<BlockHeader> {
+    let head = head.get(..BLOCK_HEADER)?;
     let n = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
     let payload = usize::try_from(u64::from(n(16)) | u64::from(n(20)) << 32).ok()?;
     let header = BlockHeader {
@@ -166,29 +172,38 @@ fn header(bytes: &[u8], at: usize, shards: usize) -> Option<BlockHeader> {
         crc: n(24),
     };
     let fits = n(0) == MAGIC
-        && header.at.checked_add(payload)? <= bytes.len()
+        && header.at.checked_add(payload)? <= len
         && header.shard < shards
         && header.first + header.groups <= GROUPS;
     fits.then_some(header)
 }
 
 /// The headers of all blocks; `None` if they are not a whole image of `shards` shards.
-fn headers(bytes: &[u8], blocks: u64, shards: usize) -> Option<Vec<BlockHeader>> {
+fn read_headers(
+    file: &dyn File,
+    len: usize,
+    blocks: u64,
+    shards: usize,
+) -> std::io::Result<Option<Vec<BlockHeader>>> {
     let mut headers = Vec::new();
     let mut groups = vec![[false; GROUPS]; shards];
-    let mut at = 0;
+    let (mut at, mut head) = (0, [0; BLOCK_HEADER]);
     for _ in 0..blocks {
-        let header = header(bytes, at, shards)?;
+        if at + BLOCK_HEADER > len {
+            return Ok(None);
+        }
+        file.read_exact_at(&mut head, at as u64)?;
+        let Some(header) = header(&head, at, len, shards) else { return Ok(None) };
         for there in &mut groups[header.shard][header.first..header.first + header.groups] {
             // Each group once: a second one would be laid over the first.
             if std::mem::replace(there, true) {
-                return None;
+                return Ok(None);
             }
         }
         headers.push(header);
         at = header.at + header.payload;
     }
-    groups.iter().flatten().all(|there| *there).then_some(headers)
+    Ok(groups.iter().flatten().all(|there| *there).then_some(headers))
 }
 
 /// Whether a block's checksum fits.
@@ -229,7 +244,8 @@ pub(crate) fn inspect(
     let mut groups = vec![[false; GROUPS]; shards];
     let (mut at, mut words) = (0, Vec::new());
     for block in 0..blocks {
-        let Some(header) = header(bytes, at, shards) else {
+        let head = bytes.get(at..).unwrap_or_default();
+        let Some(header) = header(head, at, bytes.len(), shards) else {
             let what = format!("the header of block {block} of {blocks} is damaged or cut off");
             defects.push((at.min(bytes.len()), bytes.len(), what));
             return defects;

@@ -3,6 +3,7 @@
 //! Gets are counted in stripes, one for each thread, so that a read writes no cache line that
 //! another thread reads. Writes are counted under the shard's lock.
 
+use super::memory::Usage;
 use super::Engine;
 use crate::epoch::{ShortGuard, SHORT_NUMBERS};
 use crate::log::segment::SEGMENT_HEADER;
@@ -157,7 +158,7 @@ struct ShardStats {
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
-        self.stats_of(&self.shard_stats())
+        self.stats_of(&self.shard_stats(), &self.usage())
     }
 
     fn shard_stats(&self) -> Vec<ShardStats> {
@@ -184,7 +185,7 @@ impl Engine {
         all
     }
 
-    fn stats_of(&self, shards: &[ShardStats]) -> Stats {
+    fn stats_of(&self, shards: &[ShardStats], usage: &Usage) -> Stats {
         let sum = |field: fn(&ShardStats) -> u64| shards.iter().map(field).sum::<u64>();
         let [hits, misses] = self.reads.sum();
         let (log_bytes, index_bytes) = (sum(|s| s.log_bytes), sum(|s| s.index_bytes));
@@ -199,8 +200,8 @@ impl Engine {
             // The counts are taken while writers go on, so a moment's difference is cut off.
             live_bytes: log_bytes.saturating_sub(sum(|s| s.dead_bytes)),
             index_bytes,
-            cache_bytes: 0,
-            resident_bytes: index_bytes + log_bytes,
+            cache_bytes: usage.cache,
+            resident_bytes: usage.resident(),
             checkpoints: self.checkpoints.published(),
             recovered_records: self.opened.replayed,
             open_micros: self.opened.micros,
@@ -209,7 +210,7 @@ impl Engine {
             put_bytes: sum(|s| s.put_bytes),
             moved_bytes: self.compaction.moved_bytes(),
             freed_bytes: self.compaction.freed_bytes(),
-            slowdown_micros: self.compaction.slowdown_micros(),
+            slowdown_micros: self.source.pressure.waited_micros(),
         }
     }
 
@@ -217,10 +218,35 @@ impl Engine {
     pub(crate) fn stats_json(&self) -> String {
         let shards = self.shard_stats();
         let mut json = String::from("{");
-        for (name, value) in self.stats_of(&shards).fields() {
+        let usage = self.usage();
+        for (name, value) in self.stats_of(&shards, &usage).fields() {
             // Writing to a string cannot fail.
             let _ = write!(json, "\"{name}\":{value},");
         }
+        let (hits, misses) = self.cache.counts();
+        let _ = write!(
+            json,
+            "\"memory\":{{\"limit\":{},\"index_bytes\":{},\"cache_bytes\":{},\"active_bytes\":{},\
+             \"sealed_bytes\":{},\"held_bytes\":{},\"fixed_bytes\":{},\"mapped_segments\":{},\
+             \"cold_segments\":{},\"open_files\":{},\"cold_reads\":{},\"would_block\":{}}},\
+             \"cache\":{{\"capacity\":{},\"bytes\":{},\"records\":{},\"hits\":{hits},\
+             \"misses\":{misses}}},",
+            self.memory.limit(),
+            usage.index,
+            usage.cache,
+            usage.active,
+            usage.sealed,
+            usage.held,
+            usage.fixed,
+            usage.mapped_segments,
+            usage.cold_segments,
+            self.source.pool.len(),
+            self.memory.cold_reads.load(Ordering::Relaxed),
+            self.memory.blocked.load(Ordering::Relaxed),
+            self.cache.capacity(),
+            usage.cache,
+            self.cache.len(),
+        );
         let o = &self.opened;
         let _ = write!(
             json,

@@ -1,7 +1,8 @@
 //! Reading without a copy: pinned values.
 //!
 //! A pinned value stays valid and unchanged until it is released, whatever is written, deleted,
-//! compacted or closed meanwhile. Release values soon: each keeps a segment of the log in place.
+//! compacted or closed meanwhile. Release values soon: each keeps a segment of the log in memory, or
+//! a copy of the value if that came from a cold segment.
 
 use super::db::warp_db;
 use super::fork;
@@ -49,7 +50,7 @@ impl warp_value {
     pub(super) const EMPTY: warp_value =
         warp_value { data: std::ptr::null(), len: 0, private_owner: 0, private_process: 0 };
 
-    fn new(pinned: Pinned) -> Self {
+    pub(super) fn new(pinned: Pinned) -> Self {
         let (data, len, private_owner) = pinned.into_raw();
         debug_assert_ne!(private_owner, 0);
         warp_value { data, len, private_owner, private_process: fork::generation() as usize }
@@ -70,7 +71,7 @@ impl warp_value {
 ///   WARP_ERR_TOO_LARGE          key over the limit
 ///   WARP_ERR_IO                 a cold value could not be read
 ///   WARP_ERR_CORRUPTION         a cold value does not match its checksum
-///   WARP_ERR_OUT_OF_MEMORY      a cold value has no room under memory_limit
+///   WARP_ERR_OUT_OF_MEMORY      there is no memory to read a cold value into
 #[no_mangle]
 pub unsafe extern "C" fn warp_get_pinned(
     db: *mut warp_db,
