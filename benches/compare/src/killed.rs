@@ -74,9 +74,9 @@ pub fn check(job: &Job, tell: &mut dyn FnMut(Row)) -> Result<()> {
         };
         let found = session.get(&shape.key(n), &mut buf)?;
         let version = match found {
-            Some(len) => Some(
-                shape.version(&buf[..len], n).ok_or_else(|| format!("key {n} is damaged"))?,
-            ),
+            Some(len) => {
+                Some(shape.version(&buf[..len], n).ok_or_else(|| format!("key {n} is damaged"))?)
+            }
             None => None,
         };
         if version.is_some_and(|version| version > acknowledged + 1) {

@@ -10,14 +10,23 @@ use std::time::Duration;
 /// A load. Unless it says otherwise, keys are drawn by Zipf's law.
 #[derive(Debug, Clone, Copy)]
 pub enum Load {
-    Get { zipfian: bool },
-    MultiGet { keys: u64 },
+    Get {
+        zipfian: bool,
+    },
+    MultiGet {
+        keys: u64,
+    },
     /// Uniform.
     Overwrite,
     /// Reads in so many of a hundred cases, else overwrites; with `modify`, of what was just read.
-    Mixed { reads: u64, modify: bool },
+    Mixed {
+        reads: u64,
+        modify: bool,
+    },
     /// Uniform overwrites in batches.
-    Batch { pairs: u64 },
+    Batch {
+        pairs: u64,
+    },
     /// Puts of new keys.
     Insert,
     /// Reads in 95 of a hundred cases, of the newest most often; else puts of new keys.
@@ -158,7 +167,8 @@ impl View<'_> {
 
     /// A key of those that thread `t` knows to be there, the newest most often.
     fn latest(&self, t: u64, random: &mut Random) -> u64 {
-        let (age, own) = (self.zipf.rank(random), self.inserted[t as usize].load(Ordering::Relaxed));
+        let (age, own) =
+            (self.zipf.rank(random), self.inserted[t as usize].load(Ordering::Relaxed));
         if age < own {
             inserted_key(t, own - 1 - age)
         } else {

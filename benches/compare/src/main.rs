@@ -111,7 +111,8 @@ fn run(args: &[&str]) -> Result<()> {
     for task in plan.tasks {
         let job = task.job();
         if wanted(&options.stores, &job.store) && wanted(&options.data, &job.data.name) {
-            let temporary = tempfile::Builder::new().prefix("warp-compare-").tempdir_in(&options.dir)?;
+            let temporary =
+                tempfile::Builder::new().prefix("warp-compare-").tempdir_in(&options.dir)?;
             rows.extend(run_task(&task, temporary.path())?);
         }
     }
@@ -132,10 +133,16 @@ fn run_task(task: &Task, temporary: &Path) -> Result<Vec<Row>> {
     let mut job = task.job().clone();
     job.dir = temporary.join("db");
     std::fs::create_dir(&job.dir)?;
-    eprintln!("warp-compare: {} at {}, {}{}", job.store, job.level.name(), job.data.name, match task {
-        Task::Phases(_) => "",
-        Task::Kill(_) => ", killed under load",
-    });
+    eprintln!(
+        "warp-compare: {} at {}, {}{}",
+        job.store,
+        job.level.name(),
+        job.data.name,
+        match task {
+            Task::Phases(_) => "",
+            Task::Kill(_) => ", killed under load",
+        }
+    );
     let mut rows = Vec::new();
     let failed = match task {
         Task::Phases(_) => collect("child", &job, &mut rows),

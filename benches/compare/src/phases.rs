@@ -36,17 +36,34 @@ pub enum Phase {
     Fill,
     /// All keys in batches, where what comes after is what is measured.
     Load,
-    Get { zipfian: bool, threads: u64 },
-    MultiGet { keys: u64 },
-    Overwrite { threads: u64 },
+    Get {
+        zipfian: bool,
+        threads: u64,
+    },
+    MultiGet {
+        keys: u64,
+    },
+    Overwrite {
+        threads: u64,
+    },
     /// Zipfian reads and overwrites.
-    Mixed { reads: u64, threads: u64 },
+    Mixed {
+        reads: u64,
+        threads: u64,
+    },
     /// Batches of overwrites.
-    Batch { pairs: u64 },
+    Batch {
+        pairs: u64,
+    },
     /// Puts of keys that are new.
-    Insert { threads: u64 },
+    Insert {
+        threads: u64,
+    },
     /// One of YCSB's workloads: A, B, C, D or F.
-    Ycsb { letter: char, threads: u64 },
+    Ycsb {
+        letter: char,
+        threads: u64,
+    },
     Iterate,
     /// A tenth of the keys.
     Delete,
@@ -281,9 +298,8 @@ impl Child<'_> {
         self.store()?.session().iterate(&mut |key, value| {
             found += 1;
             let n = value.get(..8).map(|n| u64::from_le_bytes(n.try_into().unwrap_or_default()));
-            let right = n.is_some_and(|n| {
-                *shape.key(n) == *key && shape.version(value, n).is_some()
-            });
+            let right =
+                n.is_some_and(|n| *shape.key(n) == *key && shape.version(value, n).is_some());
             wrong += u64::from(!right);
             true
         })?;

@@ -101,7 +101,12 @@ fn phases(level: Level, quick: bool) -> Vec<Phase> {
     if level == Level::Device {
         let inserts = [1, 8, 24].map(|threads| Phase::Insert { threads });
         let batches = [100, 1000].map(|pairs| Phase::Batch { pairs });
-        return [Phase::Load].into_iter().chain(inserts).chain(batches).chain([Phase::Reopen]).collect();
+        return [Phase::Load]
+            .into_iter()
+            .chain(inserts)
+            .chain(batches)
+            .chain([Phase::Reopen])
+            .collect();
     }
     let mut all = bare();
     all.push(Phase::MultiGet { keys: 32 });

@@ -8,8 +8,7 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
-pub const KIND: Kind =
-    Kind { name: "redb", levels: &[Level::None, Level::Device], describe, open };
+pub const KIND: Kind = Kind { name: "redb", levels: &[Level::None, Level::Device], describe, open };
 
 fn describe() -> String {
     format!(

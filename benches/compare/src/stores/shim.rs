@@ -13,8 +13,7 @@ pub struct RawPair {
 }
 
 /// `shim_each`.
-pub type RawEach =
-    unsafe extern "C" fn(*mut c_void, *const u8, usize, *const u8, usize) -> bool;
+pub type RawEach = unsafe extern "C" fn(*mut c_void, *const u8, usize, *const u8, usize) -> bool;
 pub type Scan = unsafe extern "C" fn(*mut c_void, *const u8, usize, *mut c_void, RawEach) -> i64;
 pub type MultiGet =
     unsafe extern "C" fn(*mut c_void, *const RawPair, usize, *mut c_void, RawEach) -> i64;
@@ -41,7 +40,9 @@ impl Calls {
             -1 => Ok(None),
             0.. => Ok(Some(result as usize)),
             // SAFETY: a terminated text, valid until this thread's next failure.
-            _ => Err(unsafe { CStr::from_ptr((self.error)()) }.to_string_lossy().into_owned().into()),
+            _ => {
+                Err(unsafe { CStr::from_ptr((self.error)()) }.to_string_lossy().into_owned().into())
+            }
         }
     }
 }
@@ -87,7 +88,8 @@ impl Session for Shim {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         let (value_at, value_len) = (value.as_ptr(), value.len());
         // SAFETY: open handle, valid slices.
-        let put = unsafe { (self.calls.put)(self.at, key.as_ptr(), key.len(), value_at, value_len) };
+        let put =
+            unsafe { (self.calls.put)(self.at, key.as_ptr(), key.len(), value_at, value_len) };
         self.calls.check(put).map(drop)
     }
 

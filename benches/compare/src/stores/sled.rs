@@ -4,8 +4,7 @@
 use crate::store::{Each, Kind, Level, Pair, Result, Session, Setup, Store, CACHE_BYTES};
 use sled::{Batch, Config, Db, Mode};
 
-pub const KIND: Kind =
-    Kind { name: "sled", levels: &[Level::None, Level::Device], describe, open };
+pub const KIND: Kind = Kind { name: "sled", levels: &[Level::None, Level::Device], describe, open };
 
 fn describe() -> String {
     "sled 0.34, the default tree; none: flushed every 500 ms (its default); device: flush() after \

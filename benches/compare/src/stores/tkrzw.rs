@@ -8,12 +8,8 @@ use crate::store::{Kind, Level, Result, Session, Setup, Store};
 use std::ffi::{c_char, c_void, CString};
 use std::os::unix::ffi::OsStrExt;
 
-pub const KIND: Kind = Kind {
-    name: "tkrzw",
-    levels: &[Level::None, Level::Process, Level::Device],
-    describe,
-    open,
-};
+pub const KIND: Kind =
+    Kind { name: "tkrzw", levels: &[Level::None, Level::Process, Level::Device], describe, open };
 
 fn describe() -> String {
     "Tkrzw, Debian's (1.0.25 in Debian 12), HashDBM on MemoryMapParallelFile, C++ interface; none: \

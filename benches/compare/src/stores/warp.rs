@@ -4,12 +4,8 @@ use crate::store::{Each, Kind, Level, Pair, Result, Session, Setup, Store};
 use std::ffi::{c_char, c_void, CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 
-pub const KIND: Kind = Kind {
-    name: "warp",
-    levels: &[Level::None, Level::Process, Level::Device],
-    describe,
-    open,
-};
+pub const KIND: Kind =
+    Kind { name: "warp", levels: &[Level::None, Level::Process, Level::Device], describe, open };
 
 fn describe() -> String {
     // SAFETY: a text that lives as long as the library.
@@ -119,8 +115,9 @@ fn open(setup: &Setup) -> Result<Box<dyn Store>> {
     // SAFETY: handles and texts live as long as the calls.
     unsafe {
         let options = c::warp_options_new();
-        let opened = check(c::warp_options_set(options, c"durability".as_ptr(), durability.as_ptr()))
-            .and_then(|_| check(c::warp_open(path.as_ptr(), options, &mut db)));
+        let opened =
+            check(c::warp_options_set(options, c"durability".as_ptr(), durability.as_ptr()))
+                .and_then(|_| check(c::warp_open(path.as_ptr(), options, &mut db)));
         c::warp_options_free(options);
         opened?;
     }
