@@ -265,6 +265,30 @@ fn a_value_larger_than_the_memory_limit_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn an_index_that_would_pass_the_limit_takes_no_new_keys_and_everything_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&[("memory_limit", "1M"), ("shards", "1"), ("durability", "process")]);
+    let db = Db::open(Some(&dir.path().join("db")), &options).unwrap();
+    let mut keys = 0;
+    let e = loop {
+        match db.put(&key(keys), b"") {
+            Ok(()) => keys += 1,
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(e.kind(), ErrorKind::OutOfMemory, "{e}");
+    assert!(e.message().contains("index") && e.message().contains("memory_limit"), "{e}");
+    assert!(keys > 200_000, "only {keys} keys found room");
+    assert_eq!(db.get(&key(keys)).unwrap(), None, "a put that failed");
+    for n in (0..keys).step_by(1_000) {
+        db.put(&key(n), b"new").unwrap();
+        assert_eq!(db.get(&key(n)).unwrap().as_deref(), Some(&b"new"[..]));
+        assert!(db.delete(&key(n + 1)).unwrap());
+    }
+    db.close().unwrap();
+}
+
+#[test]
 fn iterators_and_pinned_values_of_cold_data_outlive_the_handle() {
     let dir = tempfile::tempdir().unwrap();
     let db = cold_database(dir.path(), 3_000, &[]);
