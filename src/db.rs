@@ -186,6 +186,7 @@ impl Db {
 
     /// `n` pinned reads whose memory latencies overlap: `key(i)` names the keys, `each(i, answer)`
     /// takes the answers, in order.
+    #[inline(always)]
     pub fn multi_get<'k>(
         &self,
         n: usize,

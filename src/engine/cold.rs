@@ -36,6 +36,8 @@ pub(crate) struct Cold<'g> {
     nowait: bool,
     /// The cache is left alone.
     uncached: bool,
+    /// Something cold was looked for.
+    looked: bool,
     /// A record could not be looked at without waiting.
     pub(crate) blocked: bool,
     records: BTreeMap<Place, Arc<Stored>>,
@@ -55,6 +57,11 @@ impl<'g> Cold<'g> {
     /// For recovery, which compares each record once.
     pub(crate) fn uncached() -> Cold<'g> {
         Cold { uncached: true, ..Cold::default() }
+    }
+
+    /// Whether the guard may have been paused.
+    pub(crate) fn may_have_paused(&self) -> bool {
+        self.guard.is_some() && self.looked
     }
 
     /// The record that a [`Found`] points to, if it was read.
@@ -87,6 +94,7 @@ impl Engine {
         at: Location,
         cold: &mut Cold,
     ) -> Result<Option<Found>> {
+        cold.looked = true;
         // SAFETY: the caller's promise.
         let segment = unsafe { self.slots.located(at)? };
         let place = (segment.id.generation, at.offset);

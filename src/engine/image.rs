@@ -16,6 +16,7 @@ use super::Engine;
 use crate::error::{Error, Result};
 use crate::index::entry::Location;
 use crate::index::rows::GROUPS;
+use crate::index::words_of;
 use crate::sys;
 use crate::sys::io::{File, Io};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -137,6 +138,8 @@ pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool
     let Some(headers) = read_headers(file, len, blocks, engine.shards.len()).map_err(os)? else {
         return Ok(false);
     };
+    // All that a place is checked against, in few cache lines.
+    let ends = engine.slots.ends();
     let (next, good) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || -> Result<()> {
         let mut bytes = Vec::new();
@@ -145,7 +148,8 @@ pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool
             bytes.resize(BLOCK_HEADER + header.payload, 0);
             file.read_exact_at(&mut bytes, (header.at - BLOCK_HEADER) as u64).map_err(os)?;
             let header = BlockHeader { at: BLOCK_HEADER, ..*header };
-            good.fetch_add(usize::from(load_block(engine, &bytes, &header)?), Ordering::Relaxed);
+            let loaded = load_block(engine, &ends, &bytes, &header)?;
+            good.fetch_add(usize::from(loaded), Ordering::Relaxed);
         }
         Ok(())
     };
@@ -211,14 +215,11 @@ fn verifies(bytes: &[u8], header: &BlockHeader) -> bool {
 }
 
 /// The lines of the next group of a payload; `None` if it ends too early.
-fn take_group<'a>(payload: &mut &'a [u8], words: &mut Vec<u64>) -> Option<&'a [u8]> {
+fn take_group<'a>(payload: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (head, rest) = payload.split_first_chunk::<8>()?;
     let lines = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     let (body, rest) = rest.split_at_checked(lines * 64)?;
     *payload = rest;
-    words.clear();
-    let word = |b: &[u8]| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-    words.extend(body.chunks_exact(8).map(word));
     Some(body)
 }
 
@@ -258,10 +259,12 @@ pub(crate) fn inspect(
         }
         let mut payload = &bytes[header.at..end];
         for group in header.first..header.first + header.groups {
-            let Some(body) = take_group(&mut payload, &mut words) else {
+            let Some(body) = take_group(&mut payload) else {
                 defects.push((at, end, format!("block {block} ends too early")));
                 break;
             };
+            words.clear();
+            words.extend(words_of(body));
             if std::mem::replace(&mut groups[header.shard][group], true) {
                 let what = format!("group {group} of shard {} is there twice", header.shard);
                 defects.push((at, end, what));
@@ -279,26 +282,21 @@ pub(crate) fn inspect(
     defects
 }
 
-fn load_block(engine: &Engine, bytes: &[u8], header: &BlockHeader) -> Result<bool> {
+fn load_block(engine: &Engine, ends: &[u32], bytes: &[u8], header: &BlockHeader) -> Result<bool> {
     if !verifies(bytes, header) {
         return Ok(false);
     }
     let mut payload = &bytes[header.at..header.at + header.payload];
-    // SAFETY: recovery is alone with the table.
-    let is_valid = |at: Location| at.offset != 0 && unsafe { engine.slots.covers(at) };
+    let groups: Option<Vec<&[u8]>> = (0..header.groups).map(|_| take_group(&mut payload)).collect();
+    let (Some(groups), true) = (groups, payload.is_empty()) else { return Ok(false) };
+    let is_valid = |at: Location| {
+        at.offset != 0 && ends.get(at.slot as usize).is_some_and(|end| at.offset < *end)
+    };
     let shard = &engine.shards[header.shard];
-    let mut words = Vec::new();
-    for group in header.first..header.first + header.groups {
-        if take_group(&mut payload, &mut words).is_none() {
-            return Ok(false);
-        }
-        let mut state = shard.lock();
-        // SAFETY: the shard's lock is held.
-        let loaded = unsafe { shard.index.load_group(group, &words, is_valid) };
-        match loaded.map_err(|e| Error::os("allocate the index", &e))? {
-            Some(keys) => state.keys += keys as u64,
-            None => return Ok(false),
-        }
-    }
-    Ok(payload.is_empty())
+    let mut state = shard.lock();
+    // SAFETY: the shard's lock is held, and the database is not open yet.
+    let loaded = unsafe { shard.index.load_groups(header.first, &groups, is_valid) };
+    let keys = loaded.map_err(|e| Error::os("allocate the index", &e))?;
+    state.keys += keys.unwrap_or(0) as u64;
+    Ok(keys.is_some())
 }

@@ -9,6 +9,7 @@ use crate::epoch;
 use crate::error::Result;
 use crate::hash::KeyHash;
 use crate::index::entry::Location;
+use crate::limits::KEY_LEN_MAX;
 use crate::log::record::Kind;
 use crate::log::slots::Found;
 use crate::packed::check_lengths;
@@ -28,7 +29,7 @@ fn keeper<'a>(found: &Found, cold: &'a Cold) -> Keeper<'a> {
     }
 }
 
-/// Keys of a multi-get whose loads are under way together.
+/// Keys of a multi-get whose loads are under way together; a bit each in a `u32`.
 const MULTI_GET_WIDTH: usize = 32;
 
 /// A value where it lies, under the guard that keeps it.
@@ -263,6 +264,7 @@ impl Engine {
     }
 
     /// Pinned reads of `n` keys, the loads of all their lines first, then of all their records.
+    #[inline(always)]
     pub(crate) fn multi_get<'k>(
         &self,
         n: usize,
@@ -270,6 +272,7 @@ impl Engine {
         mut each: impl FnMut(usize, Result<Option<Pinned>>),
     ) {
         let mut hashes = [KeyHash(0); MULTI_GET_WIDTH];
+        let mut places = [None; MULTI_GET_WIDTH];
         let (mut done, mut hits) = (0, 0);
         let guard = epoch::pin();
         while done < n {
@@ -278,13 +281,34 @@ impl Engine {
                 *hash = self.hasher.hash(key(done + i));
                 self.shard(*hash).index.prefetch(*hash);
             }
-            for hash in &hashes[..width] {
-                if let Some(at) = self.shard(*hash).index.first(*hash) {
+            let mut strays = 0u32;
+            for (i, hash) in hashes[..width].iter().enumerate() {
+                let index = &self.shard(*hash).index;
+                places[i] = index.first(*hash);
+                match places[i] {
+                    Some(at) => self.slots.prefetch(at),
+                    None => {
+                        index.prefetch_second(*hash);
+                        strays |= 1 << i;
+                    }
+                }
+            }
+            while strays != 0 {
+                let i = strays.trailing_zeros() as usize;
+                strays &= strays - 1;
+                places[i] = self.shard(hashes[i]).index.second(hashes[i]);
+                if let Some(at) = places[i] {
                     self.slots.prefetch(at);
                 }
             }
-            for (i, hash) in hashes[..width].iter().enumerate() {
-                let answer = self.pinned_at(&guard, *hash, key(done + i));
+            for i in 0..width {
+                let key = key(done + i);
+                // SAFETY: the guard is held since before the place was read, or it was forgotten.
+                let pinned = unsafe { places[i].and_then(|at| self.pinned_at_once(at, key)) };
+                let answer = match pinned {
+                    Some(pinned) => Ok(Some(pinned)),
+                    None => self.pinned_slowly(&guard, hashes[i], key, &mut places),
+                };
                 hits += u64::from(matches!(answer, Ok(Some(_))));
                 each(done + i, answer);
             }
@@ -293,21 +317,42 @@ impl Engine {
         self.reads.count(guard.thread_number(), n as u64, hits);
     }
 
-    /// One of a multi-get; its caller holds the guard.
+    /// The value at `at`, if a record of `key` lies there that need not be verified.
+    ///
+    /// # Safety
+    /// The caller holds an epoch guard since before it learned of `at`.
     #[inline(always)]
-    fn pinned_at(&self, guard: &epoch::Guard, hash: KeyHash, key: &[u8]) -> Result<Option<Pinned>> {
-        check_lengths(key.len(), 0)?;
-        // SAFETY: `multi_get` holds a guard.
-        unsafe {
-            let first = self.shard(hash).index.first(hash);
-            if let Some((at, value)) =
-                first.and_then(|at| Some((at, self.slots.trusted_value(at, key)?)))
-            {
-                return Ok(Some(Pinned::of_segment(value, self.slots.share(at.slot))));
-            }
-            let mut cold = Cold::reader(guard);
-            let Some(found) = self.lookup(hash, key, &mut cold)? else { return Ok(None) };
-            Ok(Some(self.pin_value(keeper(&found, &cold), found.raw.value())))
+    unsafe fn pinned_at_once(&self, at: Location, key: &[u8]) -> Option<Pinned> {
+        if key.len() > KEY_LEN_MAX {
+            return None;
         }
+        // SAFETY: the caller's promise; the value lies in the slot's segment.
+        unsafe {
+            let value = self.slots.trusted_value(at, key)?;
+            Some(Pinned::of_segment(value, self.slots.share(at.slot)))
+        }
+    }
+
+    /// One of a multi-get, whatever there is to it. Forgets the places of the others if the guard
+    /// may have been paused: a segment that was freed meanwhile may have left its slot to another.
+    #[inline(never)]
+    fn pinned_slowly(
+        &self,
+        guard: &epoch::Guard,
+        hash: KeyHash,
+        key: &[u8],
+        places: &mut [Option<Location>; MULTI_GET_WIDTH],
+    ) -> Result<Option<Pinned>> {
+        check_lengths(key.len(), 0)?;
+        let mut cold = Cold::reader(guard);
+        // SAFETY: the guard, and `cold`, which is kept until the value is pinned.
+        let answer = unsafe {
+            let found = self.lookup(hash, key, &mut cold);
+            found.map(|f| f.map(|f| self.pin_value(keeper(&f, &cold), f.raw.value())))
+        };
+        if cold.may_have_paused() {
+            *places = [None; MULTI_GET_WIDTH];
+        }
+        answer
     }
 }

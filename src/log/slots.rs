@@ -11,7 +11,7 @@
 
 use super::segment::{Raw, Segment};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::entry::{Location, SEGMENT_SLOTS};
+use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::sys::map::Mapping;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -136,24 +136,25 @@ impl SlotTable {
         (!segment.is_null()).then(|| unsafe { Arc::from_raw(segment) })
     }
 
-    /// Whether a location lies in a segment that exists.
-    ///
-    /// # Safety
-    /// As for [`SlotTable::record`].
-    #[inline]
-    pub(crate) unsafe fn covers(&self, at: Location) -> bool {
-        let segment = self.slots[at.slot as usize].segment.load(Ordering::Acquire);
-        // SAFETY: the caller keeps what the slot holds.
-        unsafe { segment.as_ref() }.is_some_and(|s| (at.offset as usize) < s.len())
+    /// For each slot the end of the offsets that lie in its segment; 0 for an empty one. For
+    /// recovery, which is alone with the table.
+    pub(crate) fn ends(&self) -> Vec<u32> {
+        let end = |slot: &Slot| {
+            // SAFETY: nobody empties a slot during recovery.
+            let segment = unsafe { slot.segment.load(Ordering::Acquire).as_ref() };
+            segment.map_or(0, |s| s.len().min(OFFSET_END) as u32)
+        };
+        self.slots[..self.end.load(Ordering::Acquire)].iter().map(end).collect()
     }
 
-    /// Starts loading the record at `at`.
+    /// Starts loading the record at `at`: as much of it as records of some 100 bytes have.
     #[inline(always)]
     pub(crate) fn prefetch(&self, at: Location) {
         let base = self.slots[at.slot as usize].base.load(Ordering::Relaxed);
         let address = base.wrapping_add(at.offset as usize);
         crate::sys::prefetch(address);
         crate::sys::prefetch(address.wrapping_add(64));
+        crate::sys::prefetch(address.wrapping_add(128));
     }
 
     /// The value of the record at `at` if the record is a put of `key` that this process wrote.
