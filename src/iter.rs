@@ -98,7 +98,7 @@ impl Iter {
             let Some(raw) = Raw::read(segment.base(), segment.len(), at) else {
                 return Err(segment.damaged(at.offset as usize));
             };
-            if !segment.trusted && !raw.verifies(segment.seed) {
+            if !segment.is_trusted() && !raw.verifies(segment.seed) {
                 return Err(segment.damaged(at.offset as usize));
             }
             let wanted = raw.header.kind == Kind::Put as u8 && raw.key().starts_with(&self.prefix);

@@ -29,10 +29,12 @@ pub enum Sabotage {
     DroppedDeletes,
     /// A sync pass leaves out segments that are sealed.
     ForgottenSealed,
+    /// What a failed sync has dropped is believed after a reopen.
+    TrustedCache,
 }
 
 /// All defects.
-pub const ALL: [Sabotage; 10] = [
+pub const ALL: [Sabotage; 11] = [
     Sabotage::UnsyncedCheckpoint,
     Sabotage::UnsyncedDirectory,
     Sabotage::UncheckedCrc,
@@ -43,6 +45,7 @@ pub const ALL: [Sabotage; 10] = [
     Sabotage::EarlyFree,
     Sabotage::DroppedDeletes,
     Sabotage::ForgottenSealed,
+    Sabotage::TrustedCache,
 ];
 
 static ACTIVE: AtomicUsize = AtomicUsize::new(0);

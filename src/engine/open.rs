@@ -9,7 +9,7 @@
 //! the lock back. A crash anywhere in between leaves a directory that is recovered as after any
 //! other crash.
 
-use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE};
+use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE, UNSYNCED};
 use super::{checkpoint, commit, durability, recovery, stats, Engine, Home, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Hasher, SECRET_LEN, SLOTS};
@@ -75,12 +75,19 @@ impl Engine {
         }
         let checkpoint = read_checkpoint(&home, manifest.shards)?;
         let boot = io.boot_id();
+        let unsynced = home.dir.join(UNSYNCED);
+        let sync_failed = io
+            .exists(&unsynced)
+            .map_err(|e| Error::os(format!("look for {}", unsynced.display()), &e))?;
+        let same_boot = state.is_some_and(|s| s.boot != 0 && s.boot == boot);
         let context = recovery::Context {
             home: &home,
             database: manifest.database,
             checkpoint: &checkpoint,
             clean: state.is_some_and(|s| s.clean),
-            same_boot: state.is_some_and(|s| s.boot != 0 && s.boot == boot),
+            // After a failed sync the page cache is worth no more than the device.
+            same_boot: same_boot && !sync_failed,
+            sync_failed,
             writable: !options.read_only,
         };
         let found = recovery::find_segments(&context, 2 * manifest.shards)?;

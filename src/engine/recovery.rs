@@ -18,19 +18,27 @@
 //! with. All else means damage, and open refuses. Where it does not, the end is where the crash
 //! struck; what follows was never promised, and it is cut.
 //!
+//! After a failed sync in the same boot, the page cache shows what the device does not have, and no
+//! later sync would write it. Where the last writer could say so (UNSYNCED), or where a segment's
+//! header says that a sync began and not that it succeeded, what no sync has covered is written
+//! again, so that the next sync does not vouch for it in vain. With UNSYNCED, logs end as after a
+//! power loss, since the kernel may have forgotten the newer bytes.
+//!
 //! Nothing is written before all of that has succeeded, and all that is written then (removal of
-//! leftovers, zeros behind a cut, trimming) changes nothing for a recovery that begins anew.
+//! leftovers, zeros behind a cut, trimming, the same bytes again) changes nothing for a recovery
+//! that begins anew.
+
+mod end;
 
 use super::image;
-use super::meta::{image_name, Checkpoint, SegmentInfo};
+use super::meta::{image_name, Checkpoint, SegmentInfo, UNSYNCED};
 use super::open::Opened;
 use super::{Engine, Home};
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::index::Index;
-use crate::log::record::{self, Killed, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
-use crate::log::resync::Resync;
+use crate::log::record::{self, Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
 use crate::log::Position;
@@ -41,9 +49,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How far behind a clean end of a log records are looked for that should not be there.
-const LOOK_BEYOND: usize = 256 << 10;
-
 /// What recovery is told.
 pub(crate) struct Context<'a> {
     pub(crate) home: &'a Home,
@@ -51,8 +56,12 @@ pub(crate) struct Context<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     /// The last writer closed properly.
     pub(crate) clean: bool,
-    /// The last writer ran in this boot of the kernel.
+    /// The last writer ran in this boot of the kernel, and no sync of it has failed: all that it
+    /// stored is there.
     pub(crate) same_boot: bool,
+    /// A sync has failed: what no other has covered may be in the page cache alone, though the
+    /// kernel takes it for written, or gone.
+    pub(crate) sync_failed: bool,
     pub(crate) writable: bool,
 }
 
@@ -263,6 +272,11 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
             // What was replayed may be in the page cache alone: the next checkpoint must not
             // count on it before it is synced.
             for (segment, end) in &end.replayed {
+                let open = context.same_boot && segment.sync_is_open();
+                if (context.sync_failed || open) && segment.synced() < *end {
+                    // SAFETY: the log goes on in another segment.
+                    unsafe { segment.write_again(*end)? };
+                }
                 log.sync_later(segment, *end);
             }
         }
@@ -275,6 +289,11 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
             sync_dir(context.home)?;
         }
         remove(context.home, &leftovers)?;
+        if context.sync_failed {
+            let path = context.home.dir.join(UNSYNCED);
+            let os = |e| Error::os(format!("remove {}", path.display()), &e);
+            context.home.io.remove(&path).map_err(os)?;
+        }
     }
     Ok(opened)
 }
@@ -542,7 +561,7 @@ impl Replay<'_> {
             return Err(segment.damaged(stop));
         }
         if self.context.same_boot && !self.context.clean {
-            return check_exact_end(segment, stop, later);
+            return end::check_exact_end(segment, stop, later);
         }
         Ok(())
     }
@@ -576,54 +595,4 @@ impl Replay<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a log may end at `stop` if every store of its last writer is there.
-fn check_exact_end(segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
-    if later.iter().any(|s| has_record(s, SEGMENT_HEADER)) || has_record_beyond(segment, stop) {
-        return Err(segment.damaged(stop));
-    }
-    let (len, capacity) = (segment.len() as u64, segment.id.capacity);
-    match segment.sealed() {
-        Some((end, _)) if end != stop => Err(segment.damaged(stop)),
-        Some((_, true)) if later.is_empty() => Err(Error::corruption(format!(
-            "segment {} of log {} is missing, which was behind {}",
-            segment.id.ordinal + 1,
-            segment.id.log,
-            segment.path.display()
-        ))),
-        None if len < capacity => Err(Error::corruption(format!(
-            "{} is truncated to {len} bytes of {capacity}",
-            segment.path.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a whole record lies at `at` that is not part of a batch.
-fn has_record(segment: &Segment, at: usize) -> bool {
-    // SAFETY: nobody appends during recovery.
-    at < segment.len()
-        && unsafe { segment.verified(at) }.is_some_and(|r| r.flags & FLAG_IN_BATCH == 0)
-}
-
-/// Whether a record lies beyond the end of a log. Where nothing was begun at the end, the writer
-/// stopped there, and only what lies close to it is looked at. Records inside a batch that was torn
-/// do not count.
-fn has_record_beyond(segment: &Segment, end: usize) -> bool {
-    let len = segment.len();
-    // SAFETY: nobody appends during recovery.
-    let bytes = unsafe { segment.bytes(0, len) };
-    let Some(header) = bytes[end..].first_chunk::<RECORD_HEADER>() else { return false };
-    let begun = *header != [0; RECORD_HEADER];
-    let to = if begun { len } else { len.min(end + LOOK_BEYOND) };
-    let resync = Resync::new(bytes, segment.seed);
-    let mut at = end + 8;
-    while let Some((found, record)) = resync.next(at, to) {
-        if record.flags & FLAG_IN_BATCH == 0 {
-            return true;
-        }
-        at = found + record.total_len();
-    }
-    false
 }

@@ -16,17 +16,20 @@
 //! 112  crc32            u32   of bytes 0 to 112
 //! 116  sealed           u32   end of the records / 8 once none will follow, with the top bit if the
 //!                             log went on in a new segment at once; 0 before
-//! 120  synced           u64   low half: synced end / 8, high half: its complement; 0: none
+//! 120  synced           u64   how far the device has it, see [`synced`]; 0: unknown
 //! ```
 //!
 //! Invariants:
 //! 1. Bytes below the log's tail are complete records and never change again.
-//! 2. `synced` is stored after a sync of the file up to there has succeeded, so what lies below
-//!    it is on the device; it is stored whole, and says itself whether it is whole.
+//! 2. What lies below `synced` is on the device.
 //! 3. `sealed` is stored when the records have ended, and after the header of the segment that the
 //!    top bit speaks of. It is believed only within one boot of the kernel, where no store can be
 //!    lost: a sealed log ends exactly there, and an unsealed one in a file that has its capacity.
 //! 4. The generation, and with it the checksum seed, is never used twice.
+
+mod synced;
+
+pub(crate) use synced::synced_end;
 
 use super::record::{self, Header, Kind, Record, RECORD_HEADER};
 use crate::engine::meta::COUNT_END;
@@ -183,26 +186,13 @@ pub(crate) fn sealed_end(header: &[u8; SEGMENT_HEADER]) -> Option<(usize, bool)>
     sealed(word.map_or(0, |word| u32::from_le_bytes(*word)))
 }
 
-/// The end that the `synced` word of a header gives; 0 if the word is not whole.
-pub(crate) fn synced_end(header: &[u8; SEGMENT_HEADER]) -> usize {
-    let word = |at: usize| {
-        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-    };
-    let (low, high) = (word(SYNCED_AT), word(SYNCED_AT + 4));
-    if low == !high {
-        low as usize * 8
-    } else {
-        0
-    }
-}
-
 /// A mapped segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) id: Identity,
     pub(crate) seed: Seed,
     /// Whether this process wrote all of its records, so that reads need not verify them.
-    pub(crate) trusted: bool,
+    trusted: AtomicBool,
     /// Bytes of records that nothing points to any more, deletes apart.
     pub(crate) dead_bytes: AtomicU64,
     /// Bytes of deletes, and the highest horizon among them.
@@ -237,7 +227,7 @@ impl Segment {
         Segment {
             id,
             seed: id.seed(),
-            trusted,
+            trusted: AtomicBool::new(trusted),
             dead_bytes: AtomicU64::new(0),
             delete_bytes: AtomicU64::new(0),
             horizon: AtomicU64::new(0),
@@ -249,6 +239,16 @@ impl Segment {
             sync_failed: AtomicBool::new(false),
             path,
         }
+    }
+
+    /// Whether reads need not verify.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::Relaxed)
+    }
+
+    /// Has reads verify from now on.
+    pub(crate) fn distrust(&self) {
+        self.trusted.store(false, Ordering::Relaxed);
     }
 
     /// Whether it has never had a file.
@@ -332,21 +332,6 @@ impl Segment {
         record::parse(unsafe { self.bytes(offset, self.len()) }, self.seed)
     }
 
-    /// Syncs the file's contents.
-    pub(crate) fn sync(&self) -> std::io::Result<()> {
-        // One sync at a time: the kernel reports a failure once, and whoever did not get the
-        // report must not take the next success for its own.
-        let mut file = self.file();
-        if self.sync_failed.load(Ordering::Relaxed) {
-            return Err(std::io::Error::from_raw_os_error(libc::EIO));
-        }
-        let result = file.as_mut().map_or(Ok(()), |f| f.sync_data());
-        if result.is_err() {
-            self.sync_failed.store(true, Ordering::Relaxed);
-        }
-        result
-    }
-
     /// Gives the file's unused end back to the file system, unless the file is being synced: the
     /// caller holds a shard's lock and does not wait for the device.
     pub(crate) fn trim(&self, end: usize) -> std::io::Result<()> {
@@ -395,29 +380,6 @@ impl Segment {
     /// Where the records have ended, if the segment is sealed, and whether another one follows.
     pub(crate) fn sealed(&self) -> Option<(usize, bool)> {
         sealed(u32::from_le(self.sealed_word().load(Ordering::Acquire)))
-    }
-
-    fn synced_word(&self) -> &AtomicU64 {
-        // SAFETY: the header is in the mapping, the word is aligned, and only ever accessed so.
-        unsafe { AtomicU64::from_ptr(self.base().add(SYNCED_AT).cast()) }
-    }
-
-    /// Notes that everything below `end` is on the device.
-    pub(crate) fn set_synced(&self, end: usize) {
-        if self.end() == Some(end) {
-            self.close_file();
-        }
-        let low = (end / 8) as u32;
-        let word = u64::from(low) | u64::from(!low) << 32;
-        self.synced_word().store(word.to_le(), Ordering::Release);
-    }
-
-    /// The end up to which the segment is known to be on the device, at least the header.
-    pub(crate) fn synced(&self) -> usize {
-        let word = u64::from_le(self.synced_word().load(Ordering::Acquire));
-        let (low, high) = (word as u32, (word >> 32) as u32);
-        let end = if low == !high { low as usize * 8 } else { 0 };
-        end.max(SEGMENT_HEADER)
     }
 
     /// The error for a record that does not verify.

@@ -76,7 +76,7 @@ impl SlotTable {
         self.end.fetch_max(segment.id.slot as usize + 1, Ordering::AcqRel);
         let slot = &self.slots[segment.id.slot as usize];
         slot.len.store(segment.len(), Ordering::Release);
-        let trusted_len = if segment.trusted { segment.len() } else { 0 };
+        let trusted_len = if segment.is_trusted() { segment.len() } else { 0 };
         slot.trusted_len.store(trusted_len, Ordering::Release);
         slot.base.store(segment.base(), Ordering::Release);
         let old = slot.segment.swap(Arc::into_raw(segment).cast_mut(), Ordering::AcqRel);
@@ -201,6 +201,14 @@ impl SlotTable {
         unsafe {
             Arc::increment_strong_count(segment);
             Arc::from_raw(segment)
+        }
+    }
+
+    /// Has every read verify its record from now on.
+    pub(crate) fn distrust(&self) {
+        for segment in self.all() {
+            segment.distrust();
+            self.slots[segment.id.slot as usize].trusted_len.store(0, Ordering::Release);
         }
     }
 
