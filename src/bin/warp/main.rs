@@ -29,6 +29,7 @@ mod repair;
 mod restore;
 mod scan;
 mod stats;
+mod stress;
 mod text;
 mod upkeep;
 mod verify;
@@ -78,6 +79,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Bench(bench) => benchmark::run(global, &bench),
         Command::Verify(args) => verify::run(global, &args),
         Command::Crashtest(args) => crashtest::run(global, &args),
+        Command::Stress(args) => stress::run(global, &args),
         Command::Repair(args) => repair::run(global, &args),
     }
 }
