@@ -21,6 +21,7 @@ use crate::log::record::{
 use crate::log::slots::Found;
 use crate::log::Log;
 use crate::packed::{PackedOp, PackedOps};
+use crate::sabotage::{self, Sabotage};
 use hashbrown::HashTable;
 use std::sync::atomic::Ordering;
 use std::sync::MutexGuard;
@@ -86,8 +87,15 @@ impl Engine {
         }
         self.check_writable()?;
         let hash = self.hasher.hash(write.key());
+        let early = match sabotage::is(Sabotage::UnlockedSwap) {
+            true => Some(self.current(hash, write.key())?),
+            false => None,
+        };
         let mut state = self.shard(hash).lock();
-        let found = self.current(hash, write.key())?;
+        let found = match early {
+            Some(found) => found,
+            None => self.current(hash, write.key())?,
+        };
         // SAFETY: the shard's lock is held, which keeps the record where it is.
         let current = found.as_ref().map(|(_, found)| unsafe { found.raw.value() });
         match (write.outcome(current), found) {
@@ -131,6 +139,9 @@ impl Engine {
         match self.publish(state, change) {
             Ok(()) => {
                 state.seq += 1;
+                if kind == Kind::Delete && sabotage::is(Sabotage::ForgottenDelete) {
+                    state.log.unappend(at, len);
+                }
                 Ok(())
             }
             Err(e) => {

@@ -29,6 +29,7 @@ pub(crate) mod line;
 pub(crate) mod rows;
 
 use crate::hash::{KeyHash, TAG_BITS};
+use crate::sabotage::{self, Sabotage};
 use crate::sys;
 use entry::{tag_word, Entry, Location, LINE_BIT, TAG_MASK};
 use line::{scan, Line, LINE_ENTRIES};
@@ -432,6 +433,9 @@ impl Search<'_> {
     /// Whether a search that found nothing may be believed. If not, begin again.
     #[inline(always)]
     pub(crate) fn settled(&self, attempt: &mut u32) -> bool {
+        if sabotage::is(Sabotage::UnsettledSearch) {
+            return true;
+        }
         fence(Ordering::Acquire);
         let now = self.index.groups[self.group].load(Ordering::Relaxed);
         let settled = now == self.word && !is_changing(now);

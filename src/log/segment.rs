@@ -349,6 +349,14 @@ impl Segment {
         *self.file() = None;
     }
 
+    /// Closes the file of a sealed segment that is on the device, unless it is being synced: then
+    /// whoever does that closes it, in [`Segment::set_synced`].
+    pub(crate) fn close_idle_file(&self) {
+        if let Ok(mut file) = self.file.try_lock() {
+            *file = None;
+        }
+    }
+
     /// Takes away what lies beyond `end`, where a crash has cut the log: what is left of the last
     /// page, and the rest of the file. Later recoveries see a log that ends there, and do not take
     /// the remains for damage.

@@ -42,6 +42,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "sabotage")]
+    warp_engine::lab::sabotage::from_environment();
     let (json, outcome) = match Cli::try_parse() {
         Ok(cli) => (cli.global.json, run(cli)),
         Err(e) if matches!(e.kind(), DisplayHelp | DisplayVersion) => {
