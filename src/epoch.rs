@@ -17,12 +17,14 @@
 //!
 //! Any thread may call anything here.
 
+use crate::sabotage::{self, Sabotage};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::thread_local;
 use crate::sys::barrier;
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// What one thread shows to reclaimers.
 struct Slot {
@@ -36,32 +38,53 @@ struct Slot {
 // SAFETY: `next` is written before the slot is published and points to a slot that is never freed.
 unsafe impl Sync for Slot {}
 
-static EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));
-static SLOTS: AtomicPtr<CachePadded<Slot>> = AtomicPtr::new(ptr::null_mut());
-static SLOT_COUNT: AtomicUsize = AtomicUsize::new(0);
+/// What all threads share.
+struct Shared {
+    epoch: CachePadded<AtomicU64>,
+    slots: AtomicPtr<CachePadded<Slot>>,
+    slot_count: AtomicUsize,
+}
+
+impl Shared {
+    const fn new() -> Shared {
+        Shared {
+            epoch: CachePadded::new(AtomicU64::new(1)),
+            slots: AtomicPtr::new(ptr::null_mut()),
+            slot_count: AtomicUsize::new(0),
+        }
+    }
+}
+
+#[cfg(not(feature = "shuttle"))]
+static SHARED: Shared = Shared::new();
+// Anew for each schedule.
+#[cfg(feature = "shuttle")]
+shuttle::lazy_static! {
+    static ref SHARED: Shared = Shared::new();
+}
 
 thread_local! {
     static SLOT: Cell<*const CachePadded<Slot>> = const { Cell::new(ptr::null()) };
     /// Gives the slot back when the thread ends. Apart from `SLOT`, so that reading `SLOT` never
     /// pays for the registration of a destructor.
-    static RELEASE: Release = const { Release };
+    static RELEASE: Release = const { Release(Cell::new(ptr::null())) };
 }
 
-struct Release;
+struct Release(Cell<*const CachePadded<Slot>>);
 
 impl Drop for Release {
     fn drop(&mut self) {
-        let slot = SLOT.replace(ptr::null());
-        if !slot.is_null() {
-            // SAFETY: slots are never freed.
-            unsafe { &*slot }.taken.store(false, Ordering::Release);
+        let _ = SLOT.try_with(|slot| slot.set(ptr::null()));
+        // SAFETY: slots are never freed.
+        if let Some(slot) = unsafe { self.0.get().as_ref() } {
+            slot.taken.store(false, Ordering::Release);
         }
     }
 }
 
 #[inline(always)]
 fn slot() -> &'static Slot {
-    let slot = SLOT.get();
+    let slot = SLOT.with(Cell::get);
     if slot.is_null() {
         return register();
     }
@@ -74,15 +97,15 @@ fn slot() -> &'static Slot {
 fn register() -> &'static Slot {
     barrier::init();
     let slot = take_free_slot().unwrap_or_else(add_slot);
-    SLOT.set(slot);
+    SLOT.with(|own| own.set(slot));
     // Registers the destructor. A thread that is already ending keeps the slot for good, which
     // costs a cache line and nothing else.
-    let _ = RELEASE.try_with(|_| ());
+    let _ = RELEASE.try_with(|release| release.0.set(slot));
     slot
 }
 
 fn take_free_slot() -> Option<&'static CachePadded<Slot>> {
-    let mut at = SLOTS.load(Ordering::Acquire).cast_const();
+    let mut at = SHARED.slots.load(Ordering::Acquire).cast_const();
     // SAFETY: slots are never freed, and published whole.
     while let Some(slot) = unsafe { at.as_ref() } {
         let free = slot.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed);
@@ -97,14 +120,14 @@ fn take_free_slot() -> Option<&'static CachePadded<Slot>> {
 fn add_slot() -> &'static CachePadded<Slot> {
     let slot = Box::leak(Box::new(CachePadded::new(Slot {
         epoch: AtomicU64::new(0),
-        number: SLOT_COUNT.fetch_add(1, Ordering::Relaxed),
+        number: SHARED.slot_count.fetch_add(1, Ordering::Relaxed),
         taken: AtomicBool::new(true),
         next: ptr::null(),
     })));
-    let mut head = SLOTS.load(Ordering::Relaxed);
+    let mut head = SHARED.slots.load(Ordering::Relaxed);
     loop {
         slot.next = head;
-        match SLOTS.compare_exchange_weak(head, slot, Ordering::AcqRel, Ordering::Relaxed) {
+        match SHARED.slots.compare_exchange_weak(head, slot, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return slot,
             Err(now) => head = now,
         }
@@ -125,7 +148,7 @@ pub(crate) fn pin() -> Guard {
     let slot = slot();
     let outermost = slot.epoch.load(Ordering::Relaxed) == 0;
     if outermost {
-        slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+        slot.epoch.store(SHARED.epoch.load(Ordering::Acquire), Ordering::Relaxed);
         barrier::light();
     }
     Guard { slot, outermost, _not_send: PhantomData }
@@ -150,14 +173,17 @@ impl Drop for Guard {
 
 /// The epoch to remember for something that has just been made unreachable.
 pub(crate) fn retire_epoch() -> u64 {
-    EPOCH.load(Ordering::SeqCst)
+    SHARED.epoch.load(Ordering::SeqCst)
 }
 
 /// Raises the epoch and returns a bound: what was retired in an epoch below it may be freed.
 pub(crate) fn safe_epoch() -> u64 {
-    let mut safe = EPOCH.fetch_add(1, Ordering::SeqCst) + 1;
+    let mut safe = SHARED.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+    if sabotage::is(Sabotage::UnseenReaders) {
+        return safe;
+    }
     barrier::heavy();
-    let mut at = SLOTS.load(Ordering::Acquire).cast_const();
+    let mut at = SHARED.slots.load(Ordering::Acquire).cast_const();
     // SAFETY: slots are never freed, and published whole.
     while let Some(slot) = unsafe { at.as_ref() } {
         match slot.epoch.load(Ordering::Acquire) {

@@ -37,6 +37,8 @@ pub enum Sabotage {
     IgnoredAllocate,
     /// A search that met a change of its group is believed when it finds nothing.
     UnsettledSearch,
+    /// Memory is freed without a look at who reads.
+    UnseenReaders,
     /// A swap looks at the value before it takes the shard's lock.
     UnlockedSwap,
 }

@@ -33,9 +33,10 @@ use crate::index::entry::Location;
 use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
 use crate::sabotage::{self, Sabotage};
+use crate::sync::{self, Condvar, Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Compaction begins when more than this share of the sealed segments is dead, in per cent, and
@@ -113,7 +114,7 @@ impl Compaction {
     fn wait_a_little(&self) {
         let micros = u64::from(self.slowdown.load(Ordering::Relaxed));
         self.slowed.fetch_add(micros, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_micros(micros));
+        sync::sleep(Duration::from_micros(micros));
     }
 
     /// Tells the thread to end, in the middle of a victim if need be.
@@ -267,7 +268,7 @@ impl Engine {
                 if self.compaction.freeing().emptied.is_empty() {
                     break;
                 }
-                std::thread::sleep(Duration::from_micros(100));
+                sync::sleep(Duration::from_micros(100));
             }
             if emptied == 0 {
                 break;

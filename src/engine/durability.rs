@@ -14,8 +14,9 @@ use super::meta::UNSYNCED;
 use super::{Engine, Home};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::segment::Segment;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Threads that sync files side by side: the device takes several, the gain ends soon.

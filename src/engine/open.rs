@@ -17,12 +17,13 @@ use crate::index::rows::RowArena;
 use crate::log::slots::SlotTable;
 use crate::log::source::SegmentSource;
 use crate::options::Options;
+use crate::sync::Mutex;
 use crate::sys::io::{read_file, replace_file, Io};
 use crate::sys::{self, barrier};
 use crossbeam_utils::CachePadded;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU16};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What open found and did.

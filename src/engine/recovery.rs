@@ -43,11 +43,12 @@ use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
 use crate::log::Position;
 use crate::sabotage::{self, Sabotage};
+use crate::sync::Mutex;
 use crate::sys::io::File;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// What recovery is told.
 pub(crate) struct Context<'a> {

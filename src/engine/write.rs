@@ -22,9 +22,9 @@ use crate::log::slots::Found;
 use crate::log::Log;
 use crate::packed::{PackedOp, PackedOps};
 use crate::sabotage::{self, Sabotage};
+use crate::sync::MutexGuard;
 use hashbrown::HashTable;
 use std::sync::atomic::Ordering;
-use std::sync::MutexGuard;
 
 /// A change of one key: its record is in a log, its entry yet to be published.
 #[derive(Debug, Clone, Copy)]

@@ -30,13 +30,14 @@ pub(crate) mod rows;
 
 use crate::hash::{KeyHash, TAG_BITS};
 use crate::sabotage::{self, Sabotage};
+use crate::sync;
+use crate::sync::atomic::{fence, AtomicU64, Ordering};
 use crate::sys;
 use entry::{tag_word, Entry, Location, LINE_BIT, TAG_MASK};
 use line::{scan, Line, LINE_ENTRIES};
 use rows::{RowArena, Rows, GROUPS, ROW_BYTES};
 use std::cell::UnsafeCell;
 use std::io;
-use std::sync::atomic::{fence, AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// Entries that a line may hold on average before its group grows.
@@ -506,9 +507,12 @@ fn count_passing(words: &mut [u64; LINE_ENTRIES]) {
 fn wait_for_writer(attempt: &mut u32) {
     *attempt += 1;
     if *attempt < 64 {
-        std::hint::spin_loop();
+        match cfg!(feature = "shuttle") {
+            true => sync::yield_now(),
+            false => std::hint::spin_loop(),
+        }
     } else {
-        std::thread::yield_now();
+        sync::yield_now();
     }
 }
 

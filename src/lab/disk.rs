@@ -170,6 +170,12 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Each call is a step at which others may come between.
+    fn step() {
+        #[cfg(feature = "shuttle")]
+        crate::sync::yield_now();
+    }
+
     /// The disk now.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.state().snapshot(None)

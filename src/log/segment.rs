@@ -36,11 +36,12 @@ use crate::engine::meta::COUNT_END;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
+use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::File;
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 /// Bytes before the first record.
 pub(crate) const SEGMENT_HEADER: usize = 128;

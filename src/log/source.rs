@@ -9,12 +9,13 @@ use super::segment::{file_name, Identity, Segment};
 use super::slots::SlotTable;
 use crate::error::{Error, Result};
 use crate::sabotage::{self, Sabotage};
+use crate::sync::Mutex;
 use crate::sys::io::Io;
 use crate::sys::map::Mapping;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// How much of a new segment is made present when it is made ahead: a huge page.
 pub(crate) const POPULATE_AHEAD_FIRST: usize = 2 << 20;

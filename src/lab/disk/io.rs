@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 impl Io for Disk {
     fn open(&self, path: &Path, writable: bool) -> Result<Box<dyn File>> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::Open, false)?;
         let n = state.find(path)?;
@@ -19,6 +20,7 @@ impl Io for Disk {
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn File>> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::Create, false)?;
         let n = state.create(path)?;
@@ -27,6 +29,7 @@ impl Io for Disk {
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::CreateDir, false)?;
         let mut all: Vec<&Path> = path.ancestors().collect();
@@ -42,6 +45,7 @@ impl Io for Disk {
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::List, false)?;
         if state.live.get(dir) != Some(&Node::Dir) {
@@ -52,12 +56,14 @@ impl Io for Disk {
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::Exists, false)?;
         Ok(state.live.contains_key(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::Rename, false)?;
         let node = Node::File(state.find(from)?);
@@ -68,6 +74,7 @@ impl Io for Disk {
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::Remove, false)?;
         state.find(path)?;
@@ -76,6 +83,7 @@ impl Io for Disk {
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::SyncDir, false)?;
         if state.live.get(dir) != Some(&Node::Dir) {
@@ -93,6 +101,7 @@ impl Io for Disk {
     }
 
     fn lock(&self, path: &Path, exclusive: bool) -> Result<Option<Box<dyn Send + Sync>>> {
+        Disk::step();
         let mut state = self.state();
         state.begin(Call::Lock, false)?;
         if !exclusive {
@@ -158,12 +167,14 @@ impl SimFile {
 
 impl File for SimFile {
     fn len(&self) -> Result<u64> {
+        Disk::step();
         let mut state = self.disk.state();
         state.begin(Call::Len, false)?;
         Ok(state.inode(self.inode)?.len() as u64)
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        Disk::step();
         let mut state = self.disk.state();
         state.begin(Call::Read, false)?;
         let bytes = state.inode(self.inode)?.bytes();
@@ -174,6 +185,7 @@ impl File for SimFile {
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         self.check_writable()?;
+        Disk::step();
         let mut state = self.disk.state();
         let end = offset as usize + buf.len();
         let grows = state.inode(self.inode)?.len() < end;
@@ -186,6 +198,7 @@ impl File for SimFile {
 
     fn set_len(&self, len: u64) -> Result<()> {
         self.check_writable()?;
+        Disk::step();
         let mut state = self.disk.state();
         state.begin(Call::SetLen, false)?;
         state.inode(self.inode)?.set_len(len as usize);
@@ -194,6 +207,7 @@ impl File for SimFile {
 
     fn allocate(&self, len: u64) -> Result<()> {
         self.check_writable()?;
+        Disk::step();
         let mut state = self.disk.state();
         let grows = state.inode(self.inode)?.len() < len as usize;
         state.begin(Call::Allocate, grows)?;
@@ -203,6 +217,7 @@ impl File for SimFile {
     }
 
     fn sync_data(&self) -> Result<()> {
+        Disk::step();
         let mut state = self.disk.state();
         let begun = state.begin(Call::Sync, false);
         let State { files, random, .. } = &mut *state;
@@ -219,6 +234,7 @@ impl File for SimFile {
         if writable {
             self.check_writable()?;
         }
+        Disk::step();
         let mut state = self.disk.state();
         state.begin(Call::Map, false)?;
         let inode = state.inode(self.inode)?;
