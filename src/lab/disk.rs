@@ -31,6 +31,7 @@ pub(crate) enum Call {
     CreateDir,
     List,
     Exists,
+    Link,
     Rename,
     Remove,
     SyncDir,

@@ -62,6 +62,19 @@ impl Io for Disk {
         Ok(state.live.contains_key(path))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        Disk::step();
+        let mut state = self.state();
+        state.begin(Call::Link, false)?;
+        let node = Node::File(state.find(from)?);
+        state.check_parent(to)?;
+        if state.live.contains_key(to) {
+            return Err(Error::from_raw_os_error(libc::EEXIST));
+        }
+        state.change(Change::Add(to.to_path_buf(), node));
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         Disk::step();
         let mut state = self.state();
