@@ -102,11 +102,12 @@ impl Attempt<'_> {
         let Err(e) = result else {
             let strikes_now = struck_before.is_none() && struck.is_some();
             let only_space = [Call::SetLen, Call::Remove, Call::Exists, Call::List];
-            if strikes_now
-                && !struck.is_some_and(|c| only_space.contains(&c))
-                && !matches!(step, Step::Prepare(_))
-                && !(*step == Step::Backup && matches!(struck, Some(Call::Link | Call::Len)))
-            {
+            let may_go_on = match (step, struck) {
+                (Step::Prepare(_), _) => true,
+                (Step::Backup, Some(Call::Link | Call::Len)) => true,
+                (_, call) => call.is_some_and(|c| only_space.contains(&c)),
+            };
+            if strikes_now && !may_go_on {
                 return Err(format!("the step succeeds though {struck:?} failed"));
             }
             return Ok(None);
