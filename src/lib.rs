@@ -52,7 +52,7 @@ mod value;
 
 pub use batch::Batch;
 pub use check::{Damage, DamageKind, RepairReport, VerifyReport};
-pub use db::{Db, Nowait};
+pub use db::{Db, Nowait, NowaitPinned};
 pub use engine::stats::Stats;
 pub use error::{Error, ErrorKind, Result};
 pub use iter::Iter;

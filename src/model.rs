@@ -183,7 +183,7 @@ fn a_reader_finds_what_is_there_while_its_group_grows() {
 
 fn open(durability: Durability, seed: u64) -> (Arc<Engine>, Disk, Setup) {
     let disk = Disk::new(seed);
-    let setup = Setup { shards: 2, durability };
+    let setup = Setup { shards: 2, durability, cold: false };
     (setup.open(&disk).unwrap(), disk, setup)
 }
 

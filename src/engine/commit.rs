@@ -13,6 +13,7 @@
 //! A crash before 3 leaves records that nobody acknowledged; recovery may find some. A failed
 //! sync halts the database: the group is told so, and its entries are never published.
 
+use super::cold::Cold;
 use super::durability::sync_failed;
 use super::write::{Change, Locked, Prepared, Write};
 use super::Engine;
@@ -101,16 +102,24 @@ impl Member<'_> {
 impl Engine {
     /// Makes one write durable, then visible. False: its condition did not hold.
     pub(crate) fn commit(&self, write: Write) -> Result<bool> {
-        self.join(Request::One(write, self.hasher.hash(write.key())))
+        let hash = self.hasher.hash(write.key());
+        let done = self.join(Request::One(write, hash));
+        self.source.pressure.hold_back(write.len(), self.passes.syncs().wrapping_mul(hash.0 | 1));
+        done
     }
 
     /// Makes a batch durable, then visible.
     pub(crate) fn commit_batch(&self, batch: &Prepared) -> Result<()> {
-        self.join(Request::Batch(batch)).map(|_| ())
+        self.join(Request::Batch(batch))?;
+        let bytes = batch.ops.iter().map(|o| o.op.key.len() + o.op.value.map_or(0, <[u8]>::len));
+        self.source.pressure.hold_back(bytes.sum(), batch.ops[0].hash.0);
+        Ok(())
     }
 
     fn join(&self, request: Request) -> Result<bool> {
         self.check_writable()?;
+        // The leader will look again, and find it in the cache.
+        self.read_request_ahead(&request, &mut Cold::default())?;
         let member = Member { request, turn: Mutex::new(Turn::Waiting), changed: Condvar::new() };
         let pointer = MemberPointer(std::ptr::from_ref(&member).cast());
         let mut queue = self.commits.lock();
@@ -127,6 +136,16 @@ impl Engine {
         match member.wait() {
             Turn::Done(answer) => answer,
             Turn::Lead | Turn::Waiting => unreachable!("the leader is in its own group"),
+        }
+    }
+
+    /// Reads what a request will look at under the locks, as far as it is cold.
+    fn read_request_ahead(&self, request: &Request, cold: &mut Cold) -> Result<()> {
+        match request {
+            Request::One(write, hash) => self.read_ahead(*hash, write.key(), cold),
+            Request::Batch(batch) => {
+                batch.ops.iter().try_for_each(|op| self.read_ahead(op.hash, op.op.key, cold))
+            }
         }
     }
 
@@ -158,23 +177,29 @@ impl Engine {
         }
     }
 
-    fn commit_group(&self, requests: &[Request]) -> Vec<Result<bool>> {
+    fn commit_group<'a>(&self, requests: &[Request<'a>]) -> Vec<Result<bool>> {
         if let Err(e) = self.check_writable() {
             return requests.iter().map(|_| Err(e.clone())).collect();
         }
         let home = self.commits.home.load(Ordering::Relaxed) % self.shards.len();
+        let mut cold = Cold::default();
+        let read = |request: &Request| self.read_request_ahead(request, &mut cold);
+        let ahead: Vec<Result<()>> = requests.iter().map(read).collect();
         let mut locked = self.lock_shards(shards_of(self, requests, home).into_iter());
         let ordinal = locked.state(home).log.ordinal();
-        let mut group = Group { engine: self, home, changes: Vec::new() };
-        let mut answers: Vec<_> = requests.iter().map(|r| group.append(r, &mut locked)).collect();
-        let changes = group.changes;
+        let mut group = Group { engine: self, home, changes: Vec::new(), cold };
+        let append = |(request, ahead): (&Request<'a>, Result<()>)| {
+            ahead.and_then(|()| group.append(request, &mut locked))
+        };
+        let mut answers: Vec<_> = requests.iter().zip(ahead).map(append).collect();
+        let Group { changes, mut cold, .. } = group;
         if let Err(e) = self.check_writable() {
             answers = requests.iter().map(|_| Err(e.clone())).collect();
         } else if !changes.is_empty() {
             let done = self.sync_log(home, &mut locked).and_then(|()| {
                 changes.iter().try_for_each(|change| {
-                    self.publish(locked.state(self.shard_number(change.hash)), *change)
-                        .inspect_err(|e| self.halt(e.clone()))
+                    let state = locked.state(self.shard_number(change.hash));
+                    self.publish(state, *change, &mut cold).inspect_err(|e| self.halt(e.clone()))
                 })
             });
             if let Err(e) = done {
@@ -241,6 +266,8 @@ struct Group<'e, 'a> {
     home: usize,
     /// What will be published, in order.
     changes: Vec<Change<'a>>,
+    /// What was read for it.
+    cold: Cold<'e>,
 }
 
 impl<'a> Group<'_, 'a> {
@@ -256,7 +283,7 @@ impl<'a> Group<'_, 'a> {
                 {
                     return self.append_batch_after_pending(batch, locked);
                 }
-                let changes = self.engine.append_batch(batch, self.home, locked)?;
+                let changes = self.engine.append_batch(batch, self.home, locked, &mut self.cold)?;
                 self.changes.extend(changes);
                 Ok(true)
             }
@@ -274,10 +301,10 @@ impl<'a> Group<'_, 'a> {
         let found = match self.pending(key) {
             Some(Change { kind: Kind::Put, at, .. }) => {
                 // SAFETY: the locks keep the record, which this group wrote.
-                Some(unsafe { engine.slots.record(at)? })
+                unsafe { engine.record(at, &mut self.cold)? }
             }
             Some(_) => None,
-            None => engine.current(hash, key)?.map(|(_, found)| found),
+            None => engine.current(hash, key, &mut self.cold)?.map(|(_, found)| found),
         };
         // SAFETY: the locks keep the record.
         let current = found.as_ref().map(|found| unsafe { found.raw.value() });
@@ -307,10 +334,14 @@ impl<'a> Group<'_, 'a> {
         self.engine.sync_log(self.home, locked)?;
         for change in self.changes.drain(..) {
             self.engine
-                .publish(locked.state(self.engine.shard_number(change.hash)), change)
+                .publish(
+                    locked.state(self.engine.shard_number(change.hash)),
+                    change,
+                    &mut self.cold,
+                )
                 .inspect_err(|e| self.engine.halt(e.clone()))?;
         }
-        let changes = self.engine.append_batch(batch, self.home, locked)?;
+        let changes = self.engine.append_batch(batch, self.home, locked, &mut self.cold)?;
         self.changes.extend(changes);
         Ok(true)
     }
@@ -329,7 +360,8 @@ mod tests {
     #[test]
     fn a_group_whose_first_sync_fails_is_not_acknowledged() {
         let disk = Disk::new(1);
-        let engine = Setup { shards: 1, durability: Durability::Sync }.open(&disk).unwrap();
+        let engine =
+            Setup { shards: 1, durability: Durability::Sync, cold: false }.open(&disk).unwrap();
         engine.put(b"before", b"").unwrap();
         let mut batch = Batch::new();
         batch.delete(b"key").unwrap();

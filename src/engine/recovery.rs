@@ -30,6 +30,7 @@
 
 mod end;
 
+use super::cold::Cold;
 use super::image;
 use super::meta::{image_name, Checkpoint, SegmentInfo, UNSYNCED};
 use super::open::Opened;
@@ -38,9 +39,11 @@ use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::index::Index;
+use crate::log::pool::FilePool;
 use crate::log::record::{self, Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
+use crate::log::stored::Reader;
 use crate::log::Position;
 use crate::sabotage::{self, Sabotage};
 use crate::sync::Mutex;
@@ -53,6 +56,7 @@ use std::sync::{Arc, PoisonError};
 /// What recovery is told.
 pub(crate) struct Context<'a> {
     pub(crate) home: &'a Home,
+    pub(crate) pool: &'a Arc<FilePool>,
     pub(crate) database: u64,
     pub(crate) checkpoint: &'a Checkpoint,
     /// The last writer closed properly.
@@ -134,7 +138,7 @@ fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Seg
     let os = |e: std::io::Error| Error::os("read", &e);
     let listed =
         context.checkpoint.segments.iter().any(|s| segment::file_name(s.generation) == name);
-    let file = io.open(&path, context.writable).map_err(os)?;
+    let file = io.open(&path, false).map_err(os)?;
     let len = file.len().map_err(os)? as usize;
     let mut header = [0; SEGMENT_HEADER];
     if len >= SEGMENT_HEADER {
@@ -160,8 +164,7 @@ fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Seg
     if len as u64 > id.capacity {
         return Err(Error::corruption(format!("{len} bytes exceed its capacity {}", id.capacity)));
     }
-    let map = file.map(len, context.writable).map_err(|e| Error::os("map", &e))?;
-    Ok(Some(Segment::new(id, false, map, Some(file), path)))
+    Ok(Some(Segment::found(id, &header, len, path, context.pool.clone())))
 }
 
 /// The length of the record that follows the header of a segment's file, if there is one.
@@ -184,12 +187,14 @@ impl Segments {
         let start = context.checkpoint.logs[id.log as usize].0.ordinal;
         // The checkpoint lists all segments up to its position: another one is a leftover.
         if id.ordinal <= start && !listed(id.generation) {
-            return self.leftovers.push(segment.path);
+            return self.leftovers.push(segment.path.clone());
         }
         // Of two with one ordinal, the newer was made by a recovery that had cut the older off.
         let log = &mut self.logs[id.log as usize];
         match log.get(&id.ordinal) {
-            Some(other) if other.id.generation > id.generation => self.leftovers.push(segment.path),
+            Some(other) if other.id.generation > id.generation => {
+                self.leftovers.push(segment.path.clone())
+            }
             _ => {
                 if let Some(old) = log.insert(id.ordinal, Arc::new(segment)) {
                     self.leftovers.push(old.path.clone());
@@ -214,6 +219,7 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         engine.slots.fill(segment.clone());
     }
     let has_image = load_image(engine, context)?;
+    map_what_fits(engine, context, &found)?;
     let mut opened = Opened { rebuilt: !has_image, ..Opened::default() };
     let replay = Replay {
         engine,
@@ -261,6 +267,10 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         let Some((last, stop)) = end.replayed.last() else { continue };
         let continues = !torn && context.writable && last.sealed().is_none();
         log.resume(last, *stop, continues);
+        if continues || torn && context.writable {
+            // What is appended to is mapped, and so is what the next lines change.
+            map(engine, last, true, true)?;
+        }
         if !continues {
             last.set_end(*stop);
         }
@@ -275,8 +285,8 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
             for (segment, end) in &end.replayed {
                 let open = context.same_boot && segment.sync_is_open();
                 if (context.sync_failed || open) && segment.synced() < *end {
-                    // SAFETY: the log goes on in another segment.
-                    unsafe { segment.write_again(*end)? };
+                    // The log goes on in another segment.
+                    segment.write_again(*end)?;
                 }
                 log.sync_later(segment, *end);
             }
@@ -297,6 +307,33 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         }
     }
     Ok(opened)
+}
+
+/// Maps the newest segments, as many as there is memory for.
+fn map_what_fits(engine: &Engine, context: &Context, found: &Segments) -> Result<()> {
+    let mut all: Vec<&Arc<Segment>> = found.logs.iter().flat_map(BTreeMap::values).collect();
+    all.sort_unstable_by_key(|s| std::cmp::Reverse(s.id.generation));
+    let mut room = engine.room_for_segments();
+    for segment in all {
+        let Some(left) = room.checked_sub(segment.len() as u64) else {
+            engine.memory.set_has_cold();
+            return Ok(());
+        };
+        room = left;
+        // Those that will be replayed may have to be synced.
+        let start = context.checkpoint.logs[segment.id.log as usize].0.ordinal;
+        map(engine, segment, context.writable, segment.id.ordinal >= start && context.writable)?;
+    }
+    Ok(())
+}
+
+/// Maps a segment for everybody.
+fn map(engine: &Engine, segment: &Arc<Segment>, writable: bool, keep: bool) -> Result<()> {
+    // SAFETY: recovery is alone with the segments.
+    unsafe { segment.map_in(writable, keep) }
+        .map_err(|e| Error::os(format!("map {}", segment.path.display()), &e))?;
+    engine.slots.mapped(segment);
+    Ok(())
 }
 
 /// Removes files for good. Their slots and ordinals are given to other segments from now on, so none
@@ -378,7 +415,6 @@ impl Replay<'_> {
             let Some(segment) = segments.get(&info.ordinal) else { continue };
             let end = info.end as usize;
             segment.set_end(end);
-            segment.close_file();
             // Sealed before the checkpoint: whole, or damaged.
             if self.whole {
                 let stop = self.segment(segment, SEGMENT_HEADER, end, &mut count)?;
@@ -406,7 +442,7 @@ impl Replay<'_> {
                 continue;
             }
             self.check_end(segment, stop, &all[i + 1..])?;
-            end.cut_bytes = self.cut_bytes(segment, stop);
+            end.cut_bytes = cut_bytes(segment, stop)?;
             break;
         }
         end.beyond = all[end.replayed.len()..].iter().map(|s| (*s).clone()).collect();
@@ -451,40 +487,36 @@ impl Replay<'_> {
     /// stopped.
     fn segment(
         &self,
-        segment: &Segment,
+        segment: &Arc<Segment>,
         mut at: usize,
         limit: usize,
         count: &mut u64,
     ) -> Result<usize> {
+        // Nobody appends during recovery.
+        let mut reader = Reader::new(segment)?;
         while at < limit {
-            // SAFETY: nobody appends during recovery.
-            let Some(record) = (unsafe { segment.verified(at) }) else { break };
-            let len = record.total_len();
-            if at + len > limit {
-                break;
-            }
+            let Some(record) = reader.record(at, limit)? else { break };
             if record.kind == Kind::Batch {
                 self.batch(segment, at, &record, count)?;
             } else {
                 self.apply(segment, at, &record)?;
                 *count += 1;
             }
-            at += len;
+            at += record.total_len();
         }
         Ok(at)
     }
 
     fn batch(&self, segment: &Segment, at: usize, frame: &Record, count: &mut u64) -> Result<()> {
-        let end = at + RECORD_HEADER + frame.value.len();
-        let mut inner = at + RECORD_HEADER.next_multiple_of(8);
-        while inner < end {
-            // SAFETY: nobody appends during recovery.
-            let record = unsafe { segment.verified(inner) };
-            let Some(record) = record.filter(|r| r.kind != Kind::Batch) else {
+        let mut inner = RECORD_HEADER.next_multiple_of(8);
+        while inner < RECORD_HEADER + frame.value.len() {
+            let rest = &frame.value[inner - RECORD_HEADER..];
+            let record = record::parse(rest, segment.seed).filter(|r| r.kind != Kind::Batch);
+            let Some(record) = record else {
                 // The frame's checksum was right, so this is no torn write.
-                return Err(segment.damaged(inner));
+                return Err(segment.damaged(at + inner));
             };
-            self.apply(segment, inner, &record)?;
+            self.apply(segment, at + inner, &record)?;
             *count += 1;
             inner += record.total_len();
         }
@@ -500,11 +532,11 @@ impl Replay<'_> {
         let shard = &engine.shards[number];
         let mut state = shard.lock();
         state.seq = state.seq.max(record.seq);
-        let mut found: Option<Found> = None;
+        let (mut found, mut cold) = (None::<Found>, Cold::default());
         // SAFETY: the shard's lock is held; the record at `at` is complete.
         unsafe {
             let place = shard.index.locate(hash, |at| {
-                let other = engine.slots.record(at)?;
+                let Some(other) = engine.record(at, &mut cold)? else { return Ok(false) };
                 let same = other.raw.key() == record.key;
                 if same {
                     // Its sequence number and kind decide what counts, so they must be right.
@@ -547,7 +579,12 @@ impl Replay<'_> {
     }
 
     /// Whether a log may end at `stop`.
-    fn check_end(&self, segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
+    fn check_end(
+        &self,
+        segment: &Arc<Segment>,
+        stop: usize,
+        later: &[&Arc<Segment>],
+    ) -> Result<()> {
         let id = &segment.id;
         let listed = |s: &&SegmentInfo| s.generation == id.generation;
         let checkpointed =
@@ -567,19 +604,6 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Bytes that a cut takes away, as far as they look like records; 0 for a clean end.
-    fn cut_bytes(&self, segment: &Segment, stop: usize) -> u64 {
-        // SAFETY: nobody appends during recovery.
-        let rest = unsafe { segment.bytes(stop, segment.len()) };
-        let torn = rest.first_chunk::<RECORD_HEADER>().is_some_and(|h| *h != [0; RECORD_HEADER]);
-        if torn {
-            rest.first_chunk()
-                .map_or(0, |h| record::Header::decode(h).total_len().min(rest.len()) as u64)
-        } else {
-            0
-        }
-    }
-
     /// Step 4: removes the deletes that are still in the indexes.
     fn forget_deletes(&self) -> Result<()> {
         for (shard, deletes) in self.engine.shards.iter().zip(&self.deletes) {
@@ -596,4 +620,16 @@ impl Replay<'_> {
         }
         Ok(())
     }
+}
+
+/// Bytes that a cut takes away, as far as they look like records; 0 for a clean end.
+fn cut_bytes(segment: &Arc<Segment>, stop: usize) -> Result<u64> {
+    let rest = segment.len() - stop;
+    if rest < RECORD_HEADER {
+        return Ok(0);
+    }
+    let mut reader = Reader::new(segment)?;
+    let head = reader.bytes(stop, stop + RECORD_HEADER)?.first_chunk::<RECORD_HEADER>();
+    let torn = head.filter(|head| **head != [0; RECORD_HEADER]);
+    Ok(torn.map_or(0, |head| record::Header::decode(head).total_len().min(rest) as u64))
 }

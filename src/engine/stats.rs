@@ -3,14 +3,16 @@
 //! Gets are counted in stripes, one for each thread, so that a read writes no cache line that
 //! another thread reads. Writes are counted under the shard's lock.
 
+use super::memory::Usage;
 use super::Engine;
+use crate::epoch::{ShortGuard, SHORT_NUMBERS};
 use crate::log::segment::SEGMENT_HEADER;
 use crossbeam_utils::CachePadded;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Threads with a stripe of their own; those beyond share the last.
-const STRIPES: usize = 128;
+const STRIPES: usize = SHORT_NUMBERS;
 
 /// Counts of gets that found their key, and of those that did not.
 pub(crate) struct ReadCounters {
@@ -20,6 +22,17 @@ pub(crate) struct ReadCounters {
 impl ReadCounters {
     pub(crate) fn new() -> Self {
         ReadCounters { stripes: Box::new(std::array::from_fn(|_| CachePadded::default())) }
+    }
+
+    /// Counts a get that found its key under a short guard.
+    #[inline(always)]
+    pub(crate) fn hit_at_once(&self, guard: &ShortGuard) {
+        let thread = guard.thread_number();
+        debug_assert!(thread < STRIPES);
+        // SAFETY: the number of a thread with a short guard is below SHORT_NUMBERS.
+        let hits = &unsafe { self.stripes.get_unchecked(thread) }[0];
+        // The stripe is this thread's alone, so no atomic addition is needed.
+        hits.store(hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Counts a get that found its key.
@@ -145,7 +158,7 @@ struct ShardStats {
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
-        self.stats_of(&self.shard_stats())
+        self.stats_of(&self.shard_stats(), &self.usage())
     }
 
     fn shard_stats(&self) -> Vec<ShardStats> {
@@ -172,7 +185,7 @@ impl Engine {
         all
     }
 
-    fn stats_of(&self, shards: &[ShardStats]) -> Stats {
+    fn stats_of(&self, shards: &[ShardStats], usage: &Usage) -> Stats {
         let sum = |field: fn(&ShardStats) -> u64| shards.iter().map(field).sum::<u64>();
         let [hits, misses] = self.reads.sum();
         let (log_bytes, index_bytes) = (sum(|s| s.log_bytes), sum(|s| s.index_bytes));
@@ -187,8 +200,8 @@ impl Engine {
             // The counts are taken while writers go on, so a moment's difference is cut off.
             live_bytes: log_bytes.saturating_sub(sum(|s| s.dead_bytes)),
             index_bytes,
-            cache_bytes: 0,
-            resident_bytes: index_bytes + log_bytes,
+            cache_bytes: usage.cache,
+            resident_bytes: usage.resident(),
             checkpoints: self.checkpoints.published(),
             recovered_records: self.opened.replayed,
             open_micros: self.opened.micros,
@@ -197,7 +210,7 @@ impl Engine {
             put_bytes: sum(|s| s.put_bytes),
             moved_bytes: self.compaction.moved_bytes(),
             freed_bytes: self.compaction.freed_bytes(),
-            slowdown_micros: self.compaction.slowdown_micros(),
+            slowdown_micros: self.source.pressure.waited_micros(),
         }
     }
 
@@ -205,10 +218,35 @@ impl Engine {
     pub(crate) fn stats_json(&self) -> String {
         let shards = self.shard_stats();
         let mut json = String::from("{");
-        for (name, value) in self.stats_of(&shards).fields() {
+        let usage = self.usage();
+        for (name, value) in self.stats_of(&shards, &usage).fields() {
             // Writing to a string cannot fail.
             let _ = write!(json, "\"{name}\":{value},");
         }
+        let (hits, misses) = self.cache.counts();
+        let _ = write!(
+            json,
+            "\"memory\":{{\"limit\":{},\"index_bytes\":{},\"cache_bytes\":{},\"active_bytes\":{},\
+             \"sealed_bytes\":{},\"held_bytes\":{},\"fixed_bytes\":{},\"mapped_segments\":{},\
+             \"cold_segments\":{},\"open_files\":{},\"cold_reads\":{},\"would_block\":{}}},\
+             \"cache\":{{\"capacity\":{},\"bytes\":{},\"records\":{},\"hits\":{hits},\
+             \"misses\":{misses}}},",
+            self.memory.limit(),
+            usage.index,
+            usage.cache,
+            usage.active,
+            usage.sealed,
+            usage.held,
+            usage.fixed,
+            usage.mapped_segments,
+            usage.cold_segments,
+            self.source.pool.len(),
+            self.memory.cold_reads.load(Ordering::Relaxed),
+            self.memory.blocked.load(Ordering::Relaxed),
+            self.cache.capacity(),
+            usage.cache,
+            self.cache.len(),
+        );
         let o = &self.opened;
         let _ = write!(
             json,

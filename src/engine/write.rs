@@ -9,6 +9,7 @@
 //! With `durability=sync` the same steps are done for a group of writers by [`super::commit`],
 //! with a sync between 1 and 2.
 
+use super::cold::Cold;
 use super::{Engine, ShardState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::KeyHash;
@@ -52,6 +53,15 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// Bytes of the key and of the value that may be stored.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Write::Put { key, value } => key.len() + value.len(),
+            Write::Delete { key } => key.len() + KILLED_LEN,
+            Write::Swap { key, desired, .. } => key.len() + desired.map_or(0, <[u8]>::len),
+        }
+    }
+
     /// What to store given the current value: `Some(None)` deletes, `None` changes nothing.
     pub(crate) fn outcome(&self, current: Option<&[u8]>) -> Option<Option<&'a [u8]>> {
         match *self {
@@ -72,11 +82,13 @@ impl Engine {
         let hash = self.hasher.hash(key);
         let shard = self.shard(hash);
         shard.index.prefetch(hash);
+        let mut cold = Cold::default();
+        self.read_ahead(hash, key, &mut cold)?;
         let mut state = shard.lock();
-        self.write_record(hash, &mut state, Kind::Put, key, value)?;
+        self.write_record(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
         let random = state.log.live_bytes ^ state.seq << 7;
         drop(state);
-        self.compaction.hold_back(key.len() + value.len(), random);
+        self.source.pressure.hold_back(key.len() + value.len(), random);
         Ok(())
     }
 
@@ -87,29 +99,35 @@ impl Engine {
         }
         self.check_writable()?;
         let hash = self.hasher.hash(write.key());
+        let mut cold = Cold::default();
+        self.read_ahead(hash, write.key(), &mut cold)?;
         let early = match sabotage::is(Sabotage::UnlockedSwap) {
-            true => Some(self.current(hash, write.key())?),
+            true => Some(self.current(hash, write.key(), &mut cold)?),
             false => None,
         };
         let mut state = self.shard(hash).lock();
         let found = match early {
             Some(found) => found,
-            None => self.current(hash, write.key())?,
+            None => self.current(hash, write.key(), &mut cold)?,
         };
         // SAFETY: the shard's lock is held, which keeps the record where it is.
         let current = found.as_ref().map(|(_, found)| unsafe { found.raw.value() });
         match (write.outcome(current), found) {
             (Some(Some(value)), _) => {
-                self.write_record(hash, &mut state, Kind::Put, write.key(), value)?;
+                self.write_record(hash, &mut state, (Kind::Put, write.key(), value), &mut cold)?;
             }
             (Some(None), Some((_, found))) => {
                 let killed = self.killed(&found).encode();
-                self.write_record(hash, &mut state, Kind::Delete, write.key(), &killed)?;
+                let record = (Kind::Delete, write.key(), &killed[..]);
+                self.write_record(hash, &mut state, record, &mut cold)?;
             }
             // A swap from nothing to nothing holds already.
             (Some(None), None) => {}
             (None, _) => return Ok(false),
         }
+        let random = state.log.live_bytes ^ state.seq << 7;
+        drop(state);
+        self.source.pressure.hold_back(write.len(), random);
         Ok(true)
     }
 
@@ -119,12 +137,14 @@ impl Engine {
         &self,
         hash: KeyHash,
         state: &mut MutexGuard<'_, ShardState>,
-        kind: Kind,
-        key: &[u8],
-        value: &[u8],
+        (kind, key, value): (Kind, &[u8], &[u8]),
+        cold: &mut Cold,
     ) -> Result<()> {
         let state = &mut **state;
         let len = record_len(key.len(), value.len());
+        if kind == Kind::Delete && self.home.is_none() {
+            state.log.make_room_urgently(len, &self.source)?;
+        }
         let mut room = state.log.reserve(len, &self.source)?;
         let seed = room.seed();
         let bytes = room.bytes();
@@ -136,7 +156,7 @@ impl Engine {
         record::seal(bytes, RECORD_HEADER + key.len() + value.len(), seed);
         let at = room.commit();
         let change = Change { hash, key, kind, at, len };
-        match self.publish(state, change) {
+        match self.publish(state, change, cold) {
             Ok(()) => {
                 state.seq += 1;
                 if kind == Kind::Delete && sabotage::is(Sabotage::ForgottenDelete) {
@@ -153,12 +173,17 @@ impl Engine {
 
     /// The place and the record of a key, for a holder of the shard's lock.
     #[inline(always)]
-    pub(crate) fn current(&self, hash: KeyHash, key: &[u8]) -> Result<Option<(Place, Found)>> {
+    pub(crate) fn current(
+        &self,
+        hash: KeyHash,
+        key: &[u8],
+        cold: &mut Cold,
+    ) -> Result<Option<(Place, Found)>> {
         let mut record = None;
         // SAFETY: every caller holds the shard's lock.
         let place = unsafe {
             self.shard(hash).index.locate(hash, |at| {
-                record = self.is_record_of(at, key)?;
+                record = self.is_record_of(at, key, cold)?;
                 Ok::<_, Error>(record.is_some())
             })?
         };
@@ -178,10 +203,15 @@ impl Engine {
     /// Makes a change visible, for a holder of the lock of its key's shard. Either all of it
     /// happens or, with an error, nothing.
     #[inline(always)]
-    pub(crate) fn publish(&self, state: &mut ShardState, change: Change) -> Result<()> {
+    pub(crate) fn publish(
+        &self,
+        state: &mut ShardState,
+        change: Change,
+        cold: &mut Cold,
+    ) -> Result<()> {
         let Change { hash, key, kind, at, len } = change;
         let index = &self.shard(hash).index;
-        let current = self.current(hash, key)?;
+        let current = self.current(hash, key, cold)?;
         // SAFETY: the caller holds the lock; the record at `at` is complete, and `place` is fresh.
         unsafe {
             match (&current, kind) {
@@ -231,12 +261,16 @@ impl Engine {
             return self.commit_batch(&batch);
         }
         self.check_writable()?;
-        self.compaction.hold_back(packed.len(), batch.ops[0].hash.0);
+        self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
+        let mut cold = Cold::default();
+        for op in &batch.ops {
+            self.read_ahead(op.hash, op.op.key, &mut cold)?;
+        }
         let mut locked = self.lock_shards(batch.shards.iter().copied());
         let home = self.shard_number(batch.ops[0].hash);
-        let changes = self.append_batch(&batch, home, &mut locked)?;
+        let changes = self.append_batch(&batch, home, &mut locked, &mut cold)?;
         for change in &changes {
-            self.publish(locked.state(self.shard_number(change.hash)), *change)
+            self.publish(locked.state(self.shard_number(change.hash)), *change, &mut cold)
                 .inspect_err(|e| self.halt(e.clone().context("a batch was written in part")))?;
         }
         Ok(())
@@ -248,6 +282,7 @@ impl Engine {
         batch: &Prepared<'a>,
         home: usize,
         locked: &mut Locked<'_>,
+        cold: &mut Cold,
     ) -> Result<Vec<Change<'a>>> {
         // Above the sequence of every shard concerned, so that each key keeps a total order.
         let seq = 1 + batch.shards.iter().map(|s| locked.state(*s).seq).max().unwrap_or(0);
@@ -255,8 +290,14 @@ impl Engine {
         let mut payload = 0;
         for op in &batch.ops {
             let (killed, len) = match op.op.value {
-                Some(value) => (None, value.len()),
-                None => match self.current(op.hash, op.op.key)? {
+                Some(value) => {
+                    if self.memory.has_cold() {
+                        // What cannot be read must show before anything is appended.
+                        self.current(op.hash, op.op.key, cold)?;
+                    }
+                    (None, value.len())
+                }
+                None => match self.current(op.hash, op.op.key, cold)? {
                     Some((_, found)) => (Some(self.killed(&found).encode()), KILLED_LEN),
                     // What deleted it may be in another log, and be lost where this is kept. A
                     // batch that is kept is kept whole.

@@ -100,6 +100,7 @@ mod fork;
 pub mod get;
 mod guard;
 pub mod iter;
+pub mod nowait;
 pub mod options;
 mod pointer;
 pub mod stats;

@@ -6,7 +6,7 @@
 
 use super::line::Line;
 use crate::hash::GROUP_BITS;
-use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use crate::sync::Mutex;
 #[cfg(not(feature = "shuttle"))]
 use crate::sys::map::{Mapping, HUGE_PAGE};
@@ -22,10 +22,19 @@ pub(crate) const ROW_BYTES: usize = GROUPS * size_of::<Line>();
 const CHUNK_BYTES: usize = 32 << 20;
 
 /// Gives out rows to all shards of a database.
-#[derive(Default)]
 #[cfg_attr(not(feature = "shuttle"), derive(Debug))]
 pub(crate) struct RowArena {
     chunks: Mutex<Chunks>,
+    /// Bytes of all rows, and the most that there may be.
+    bytes: AtomicUsize,
+    limit: AtomicUsize,
+}
+
+impl Default for RowArena {
+    fn default() -> Self {
+        let (bytes, limit) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+        RowArena { chunks: Mutex::default(), bytes, limit }
+    }
 }
 
 #[cfg(not(feature = "shuttle"))]
@@ -37,24 +46,6 @@ struct Chunks {
     end: usize,
 }
 
-#[cfg(not(feature = "shuttle"))]
-impl RowArena {
-    /// A zeroed row, valid as long as the arena.
-    pub(crate) fn row(&self) -> io::Result<*mut Line> {
-        let mut chunks = self.chunks.lock().unwrap_or_else(|e| e.into_inner());
-        if chunks.next == chunks.end {
-            let map = Mapping::anonymous(CHUNK_BYTES + HUGE_PAGE)?;
-            map.advise_huge();
-            chunks.next = (map.address() as usize).next_multiple_of(HUGE_PAGE);
-            chunks.end = chunks.next + CHUNK_BYTES;
-            chunks.maps.push(map);
-        }
-        let row = chunks.next;
-        chunks.next += ROW_BYTES;
-        Ok(row as *mut Line)
-    }
-}
-
 /// The scheduler of tests knows no atomics that lie in zeroed memory: these are made one by one.
 #[cfg(feature = "shuttle")]
 #[derive(Default)]
@@ -63,14 +54,49 @@ struct Chunks {
 }
 
 #[cfg(feature = "shuttle")]
-impl RowArena {
-    pub(crate) fn row(&self) -> io::Result<*mut Line> {
+impl Chunks {
+    fn row(&mut self) -> io::Result<*mut Line> {
         use crate::sync::atomic::AtomicU64;
         let line = |_| Line([const { AtomicU64::new(0) }; super::line::LINE_ENTRIES]);
-        let row: Box<[Line]> = (0..GROUPS).map(line).collect();
+        self.rows.push((0..GROUPS).map(line).collect());
+        Ok(self.rows.last_mut().expect("just pushed").as_mut_ptr())
+    }
+}
+
+#[cfg(not(feature = "shuttle"))]
+impl Chunks {
+    fn row(&mut self) -> io::Result<*mut Line> {
+        if self.next == self.end {
+            let map = Mapping::anonymous(CHUNK_BYTES + HUGE_PAGE)?;
+            map.advise_huge();
+            self.next = (map.address() as usize).next_multiple_of(HUGE_PAGE);
+            self.end = self.next + CHUNK_BYTES;
+            self.maps.push(map);
+        }
+        let row = self.next;
+        self.next += ROW_BYTES;
+        Ok(row as *mut Line)
+    }
+}
+
+impl RowArena {
+    /// Sets the most bytes that all rows may take.
+    pub(crate) fn set_limit(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// A zeroed row, valid as long as the arena.
+    pub(crate) fn row(&self) -> io::Result<*mut Line> {
+        let (bytes, limit) =
+            (self.bytes.load(Ordering::Relaxed), self.limit.load(Ordering::Relaxed));
+        if bytes + ROW_BYTES > limit {
+            let text = format!("it takes {bytes} bytes, and memory_limit leaves it {limit}");
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
+        }
         let mut chunks = self.chunks.lock().unwrap_or_else(|e| e.into_inner());
-        chunks.rows.push(row);
-        Ok(chunks.rows.last_mut().expect("just pushed").as_mut_ptr())
+        let row = chunks.row()?;
+        self.bytes.fetch_add(ROW_BYTES, Ordering::Relaxed);
+        Ok(row)
     }
 }
 

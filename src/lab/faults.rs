@@ -70,7 +70,8 @@ impl Attempt<'_> {
                 setup.open(&disk).map_err(|e| format!("open without the fault refuses: {e}"))?
             }
         };
-        let mut session = Session { setup, disk, engine: Some(engine), oracle: Oracle::default() };
+        let mut session =
+            Session { setup, disk, engine: Some(engine), oracle: Oracle::default(), steps: 0 };
         let mut under_way = None;
         for n in 0..STEPS {
             let step = workload.step();
@@ -206,7 +207,7 @@ impl Attempt<'_> {
         let place = self.place.clone();
         let fails = |e: Error| format!("after the reopen: {e}");
         let open = |disk: &Disk| setup.open(disk).map(Some).map_err(fails);
-        let mut session = Session { setup, engine: open(&disk)?, disk, oracle };
+        let mut session = Session { setup, engine: open(&disk)?, disk, oracle, steps: 0 };
         let mut workload = Workload::new(seed ^ 1);
         for n in 0..GO_ON_STEPS {
             let step = workload.step();

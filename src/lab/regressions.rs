@@ -11,10 +11,10 @@ use std::path::Path;
 const SEEDS: u64 = 60;
 
 fn session(shards: usize, durability: Durability) -> Session {
-    let setup = Setup { shards, durability };
+    let setup = Setup { shards, durability, cold: false };
     let disk = Disk::new(1);
     let engine = Some(setup.open(&disk).unwrap());
-    Session { setup, disk, engine, oracle: Oracle::default() }
+    Session { setup, disk, engine, oracle: Oracle::default(), steps: 0 }
 }
 
 fn run(session: &mut Session, step: Step) {
@@ -37,7 +37,7 @@ fn after(session: &Session, moment: &Snapshot, crash: Crash, seed: u64) -> Sessi
     let engine = session.setup.open(&disk).unwrap_or_else(|e| panic!("{crash:?} {seed}: {e}"));
     let oracle = session.oracle.judge(&engine, crash, None);
     let oracle = oracle.unwrap_or_else(|e| panic!("{crash:?} {seed}: {e}"));
-    Session { setup: session.setup, disk, engine: Some(engine), oracle }
+    Session { setup: session.setup, disk, engine: Some(engine), oracle, steps: 0 }
 }
 
 fn power_losses(session: &Session) -> impl Iterator<Item = Session> + '_ {
@@ -58,9 +58,10 @@ fn a_synced_write_survives_with_the_directory_that_it_is_in() {
 fn a_creation_that_was_killed_goes_on_whatever_names_the_power_takes() {
     let disk = Disk::new(1);
     disk.record();
-    let setup = Setup { shards: 1, durability: Durability::Process };
+    let setup = Setup { shards: 1, durability: Durability::Process, cold: false };
     drop(setup.open(&disk).unwrap());
-    let empty = Session { setup, disk: disk.clone(), engine: None, oracle: Oracle::default() };
+    let empty =
+        Session { setup, disk: disk.clone(), engine: None, oracle: Oracle::default(), steps: 0 };
     for moment in disk.recorded() {
         let second = after(&empty, &moment, Crash::Kill, 1);
         for moment in second.disk.recorded() {
@@ -249,7 +250,8 @@ fn after_a_failed_sync_forgotten_pages_are_a_cut_and_no_damage() {
         let disk = session.disk.snapshot().after_kill_and_eviction(seed);
         let engine = session.setup.open(&disk).unwrap();
         let oracle = session.oracle.judge(&engine, Crash::PowerLoss, None).unwrap();
-        let mut second = Session { setup: session.setup, disk, engine: Some(engine), oracle };
+        let setup = session.setup;
+        let mut second = Session { setup, disk, engine: Some(engine), oracle, steps: 0 };
         put(&mut second, 9, 100);
         run(&mut second, Step::Sync);
         drop(after(&second, &second.disk.snapshot(), Crash::PowerLoss, seed));
