@@ -139,7 +139,7 @@ fn look_up(index: &Index, key: u64, tag: u64) -> Option<Location> {
 #[test]
 fn a_reader_finds_what_is_there_while_its_group_grows() {
     let name = "a_reader_finds_what_is_there_while_its_group_grows";
-    holds_and_catches(name, 200, Some(Sabotage::UnsettledSearch), || {
+    holds_and_catches(name, 600, Some(Sabotage::UnsettledSearch), || {
         let index = Arc::new(Index::new(Arc::new(RowArena::default())));
         // Tags at both ends, so that growth moves entries to other lines.
         let tag = |key: u64| key.wrapping_mul(0x9_e377_9b97) & 0x1f_ffff;
@@ -200,7 +200,7 @@ fn contents(engine: &Engine, keys: &[&[u8]]) -> BTreeMap<Vec<u8>, Vec<u8>> {
 #[test]
 fn a_group_is_durable_before_anybody_is_told() {
     let name = "a_group_is_durable_before_anybody_is_told";
-    holds_and_catches(name, 60, Some(Sabotage::UnsyncedGroup), || {
+    holds_and_catches(name, 200, Some(Sabotage::UnsyncedGroup), || {
         let (engine, disk, setup) = open(Durability::Sync, 1);
         let writers: Vec<_> = (0..3u8)
             .map(|n| {
@@ -250,14 +250,14 @@ fn of_swaps_from_one_value_one_wins() {
         assert_eq!(contents(&engine, &[b"key"])[&b"key"[..]], [winner as u8]);
     }
     let name = "of_swaps_from_one_value_one_wins";
-    holds_and_catches(name, 100, Some(Sabotage::UnlockedSwap), || swaps(Durability::Process));
-    holds_and_catches(name, 40, None, || swaps(Durability::Sync));
+    holds_and_catches(name, 300, Some(Sabotage::UnlockedSwap), || swaps(Durability::Process));
+    holds_and_catches(name, 100, None, || swaps(Durability::Sync));
 }
 
 /// Readers and a writer go on while compaction moves records and frees their segments.
 #[test]
 fn what_compaction_moves_is_there_all_along() {
-    holds_and_catches("what_compaction_moves_is_there_all_along", 30, None, || {
+    holds_and_catches("what_compaction_moves_is_there_all_along", 150, None, || {
         let (engine, disk, setup) = open(Durability::Process, 3);
         for n in 0..6u8 {
             engine.put(&[b'k', n % 3], &[n; 20_000]).unwrap();
