@@ -57,9 +57,9 @@ const LIMIT_MIN_SHARD: u64 = 256 << 10;
 const ACTIVE_SHARE: u64 = 8;
 /// What is left free beside a share of the limit: buffers of checkpoints and compaction, and what
 /// grows until the next look.
-const MARGIN: u64 = 6 << 20;
-/// A share of the limit that writers may always take from one look to the next: what they fill is
-/// sealed, and becomes cold then.
+const MARGIN: u64 = 8 << 20;
+/// A share of the limit that writers may take from one look to the next though there is no room, if
+/// nothing is left that could become cold: what they fill is sealed, and becomes cold then.
 const ROOM_SHARE: u64 = 32;
 /// Fastest growth between two looks, in bytes a second, and how long a look may be put off.
 const GROWTH: u64 = 4 << 30;
@@ -378,13 +378,12 @@ impl Engine {
         let (now, hard) = (usage.bound() - usage.held, self.memory.hard());
         let room = self.memory.limit - hard;
         let over = now.saturating_sub(hard).min(room);
-        // Nor does anything, once all that can be cold is.
-        let helps = !self.memory.going().retired.is_empty();
+        // Nor does anything, once all that can be cold is and has gone.
+        let helps = usage.sealed_bound > 0;
         let micros = if helps { u64::from(SLOWDOWN_MAX) * over / room } else { 0 };
         self.source.pressure.set(Cause::Memory, micros as u32);
-        // There is always some, until the next look.
-        let least = self.memory.limit / ROOM_SHARE;
-        self.source.pressure.set_room(hard.saturating_sub(now).max(least) as i64);
+        let least = if helps { i64::MIN } else { (self.memory.limit / ROOM_SHARE) as i64 };
+        self.source.pressure.set_room((hard as i64 - now as i64).max(least));
     }
 
     /// The body of the memory thread.
