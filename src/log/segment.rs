@@ -452,9 +452,14 @@ impl Segment {
         }
     }
 
-    /// Notes that the pages up to `to` are present.
-    pub(crate) fn set_populated(&self, to: usize) {
-        self.populated.fetch_max(to.min(self.len), Ordering::Relaxed);
+    /// Notes that pages are present: all up to `to` in a segment that was made by this process, since
+    /// it was filled from its begin.
+    pub(crate) fn set_present(&self, from: usize, to: usize) {
+        if self.trusted {
+            self.populated.fetch_max(to.min(self.len), Ordering::Relaxed);
+        } else {
+            self.touch(from, to.min(self.len));
+        }
     }
 
     /// Below this pages are present.
@@ -559,7 +564,7 @@ impl Segment {
     pub(crate) fn populate(&self, from: usize, to: usize) {
         if let Some(map) = self.mapping() {
             map.populate(from, to);
-            self.set_populated(to);
+            self.set_present(from, to);
         }
     }
 
