@@ -19,7 +19,6 @@ use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::log::slots::Found;
 use crate::log::stored::{self, Hold, Stored};
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -34,11 +33,14 @@ pub(crate) struct Cold<'g> {
     guard: Option<&'g Guard>,
     /// The disk is not waited for.
     nowait: bool,
+    /// The cache is left alone.
+    uncached: bool,
     /// Something cold was looked for.
     looked: bool,
     /// A record could not be looked at without waiting.
     pub(crate) blocked: bool,
-    records: BTreeMap<Place, Arc<Stored>>,
+    /// A handful at most: the candidates of one key.
+    records: Vec<(Place, Arc<Stored>)>,
 }
 
 impl<'g> Cold<'g> {
@@ -52,6 +54,11 @@ impl<'g> Cold<'g> {
         Cold { nowait: true, ..Cold::default() }
     }
 
+    /// For recovery, which compares each record once.
+    pub(crate) fn uncached() -> Cold<'g> {
+        Cold { uncached: true, ..Cold::default() }
+    }
+
     /// Whether the guard may have been paused.
     pub(crate) fn may_have_paused(&self) -> bool {
         self.guard.is_some() && self.looked
@@ -60,7 +67,7 @@ impl<'g> Cold<'g> {
     /// The record that a [`Found`] points to, if it was read.
     pub(crate) fn stored(&self, found: &Found) -> Option<&Arc<Stored>> {
         let is_it = |s: &&Arc<Stored>| std::ptr::eq(s.raw().address, found.raw.address);
-        self.records.values().find(is_it)
+        self.records.iter().map(|(_, record)| record).find(is_it)
     }
 }
 
@@ -92,13 +99,15 @@ impl Engine {
         let segment = unsafe { self.slots.located(at)? };
         let place = (segment.id.generation, at.offset);
         let found = |record: &Stored| Some(Found { raw: record.raw(), at, trusted: true });
-        if let Some(record) = cold.records.get(&place) {
+        if let Some((_, record)) = cold.records.iter().find(|(p, _)| *p == place) {
             return Ok(found(record));
         }
-        if let Some(record) = self.cache.get(place)? {
-            let answer = found(&record);
-            cold.records.insert(place, record);
-            return Ok(answer);
+        if !cold.uncached {
+            if let Some(record) = self.cache.get(place)? {
+                let answer = found(&record);
+                cold.records.push((place, record));
+                return Ok(answer);
+            }
         }
         // The file may be removed only once nobody holds it, and the entry keeps it until here.
         let hold = Hold::new(segment);
@@ -114,9 +123,11 @@ impl Engine {
             return Ok(None);
         };
         self.memory.cold_reads.fetch_add(1, Ordering::Relaxed);
-        self.cache.put(place, &record);
+        if !cold.uncached {
+            self.cache.put(place, &record);
+        }
         let answer = found(&record);
-        cold.records.insert(place, record);
+        cold.records.push((place, record));
         Ok(answer)
     }
 

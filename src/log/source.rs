@@ -12,11 +12,13 @@ use super::segment::{file_name, Identity, Segment, SEGMENT_MAX, SEGMENT_MIN};
 use super::slots::SlotTable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sabotage::{self, Sabotage};
+use crate::sync::Mutex;
 use crate::sys::io::Io;
+use crate::sys::map::HUGE_PAGE;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// How much of a new segment is made present when it is made ahead: a huge page.
 pub(crate) const POPULATE_AHEAD_FIRST: usize = 2 << 20;
@@ -159,7 +161,7 @@ impl SegmentSource {
         let Some(dir) = &self.dir else {
             let map = self.anonymous.map(capacity, urgent)?;
             let segment = Segment::in_anonymous(id, map);
-            segment.map_huge();
+            self.map_huge(&segment);
             return Ok(segment);
         };
         let path = dir.join(file_name(generation));
@@ -167,7 +169,11 @@ impl SegmentSource {
             Error::os(format!("{action} {} ({capacity} bytes)", path.display()), e)
         };
         let file = self.io.create(&path).map_err(|e| at("create", &e))?;
-        let made = file.allocate(capacity as u64).and_then(|()| file.map(capacity, true));
+        let allocated = match file.allocate(capacity as u64) {
+            Err(_) if sabotage::is(Sabotage::IgnoredAllocate) => Ok(()),
+            result => result,
+        };
+        let made = allocated.and_then(|()| file.map(capacity, true));
         let map = match made {
             Ok(map) => map,
             Err(e) => {
@@ -179,9 +185,16 @@ impl SegmentSource {
         };
         self.dir_dirty.store(true, Ordering::Release);
         let segment = Segment::create(id, map, file, path, self.pool.clone());
-        segment.map_huge();
+        self.map_huge(&segment);
         self.populate(&segment, 0, populate.min(capacity));
         Ok(segment)
+    }
+
+    /// Asks for huge pages, unless memory is so short that they would be a large part of it.
+    fn map_huge(&self, segment: &Segment) {
+        if self.ahead(usize::MAX) >= HUGE_PAGE {
+            segment.map_huge();
+        }
     }
 
     /// Makes pages of a segment present, which takes room.
