@@ -89,6 +89,9 @@ fn stores_with<'a>(rows: &[&'a Row], has: impl Fn(&Row) -> bool) -> Vec<&'a str>
     stores
 }
 
+/// Room for the legend to the right of what is drawn.
+const LEGEND: f64 = 1.2;
+
 fn short(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{} M", v / 1e6),
@@ -119,7 +122,7 @@ where
 {
     chart
         .configure_mesh()
-        .light_line_style(WHITE)
+        .max_light_lines(0)
         .bold_line_style(RGBColor(225, 225, 225))
         .x_desc(x)
         .y_desc(y)
@@ -181,12 +184,14 @@ fn rates(canvas: &Canvas, title: &str, rows: &[&Row]) -> Result<bool> {
         return Ok(false);
     }
     let y = decades(values.iter().copied());
+    let columns = shown.len() as f64 * 1.13;
     let mut chart = ChartBuilder::on(canvas)
         .caption(title, ("sans-serif", 18))
         .margin(10)
+        .margin_right(25)
         .x_label_area_size(45)
         .y_label_area_size(65)
-        .build_cartesian_2d(0f64..shown.len() as f64, y.clone().log_scale())?;
+        .build_cartesian_2d(0f64..columns, y.clone().log_scale())?;
     mesh(&mut chart, "", "operations a second", &|_| String::new(), &|v| short(*v), shown.len())?;
     let width = 0.86 / stores.len() as f64;
     for (i, store) in stores.iter().enumerate() {
@@ -205,7 +210,7 @@ fn rates(canvas: &Canvas, title: &str, rows: &[&Row]) -> Result<bool> {
     let area = chart.plotting_area();
     let (left, right) = (area.get_x_axis_pixel_range().start, area.get_x_axis_pixel_range().end);
     let bottom = area.get_y_axis_pixel_range().end;
-    let step = f64::from(right - left) / shown.len() as f64;
+    let step = f64::from(right - left) / columns;
     for (group, (name, threads)) in shown.iter().enumerate() {
         let (first, second) = name.split_once(' ').unwrap_or((name, ""));
         let second = match threads {
@@ -251,10 +256,11 @@ fn scaling(canvas: &Canvas, title: &str, rows: &[&Row], name: &str) -> Result<bo
     let mut chart = ChartBuilder::on(canvas)
         .caption(title, ("sans-serif", 18))
         .margin(10)
+        .margin_right(25)
         .x_label_area_size(40)
         .y_label_area_size(65)
-        .build_cartesian_2d(1f64..most, decades(values).log_scale())?;
-    mesh(&mut chart, "threads", "operations a second", &|v| format!("{v:.0}"), &|v| short(*v), 24)?;
+        .build_cartesian_2d(1f64..1.0 + (most - 1.0) * LEGEND, decades(values).log_scale())?;
+    mesh(&mut chart, "threads", "operations a second", &|v| format!("{v:.0}"), &|v| short(*v), 12)?;
     for (i, (label, line)) in lines.into_iter().enumerate() {
         let style = [RGBColor(90, 90, 90), RGBColor(213, 94, 0)][i % 2].stroke_width(1);
         let dashes = DashedLineSeries::new(line, 6, 5, style);
@@ -265,7 +271,7 @@ fn scaling(canvas: &Canvas, title: &str, rows: &[&Row], name: &str) -> Result<bo
     for store in stores {
         draw_line(&mut chart, of(store), store)?;
     }
-    legend(&mut chart, SeriesLabelPosition::LowerRight)?;
+    legend(&mut chart, SeriesLabelPosition::UpperRight)?;
     Ok(true)
 }
 
@@ -312,9 +318,10 @@ fn latency(canvas: &Canvas, title: &str, rows: &[&Row], name: &str, threads: u64
     let mut chart = ChartBuilder::on(canvas)
         .caption(title, ("sans-serif", 18))
         .margin(10)
+        .margin_right(25)
         .x_label_area_size(40)
         .y_label_area_size(65)
-        .build_cartesian_2d(0f64..5f64, y.log_scale())?;
+        .build_cartesian_2d(0f64..5.0 * LEGEND, y.log_scale())?;
     let name = |x: &f64| LABELS.get(x.round() as usize).copied().unwrap_or("").to_owned();
     let time = |ns: &f64| match *ns {
         ns if ns >= 1e9 => format!("{} s", ns / 1e9),
@@ -328,7 +335,7 @@ fn latency(canvas: &Canvas, title: &str, rows: &[&Row], name: &str, threads: u64
         let points = points.iter().enumerate().map(|(i, &ns)| (i as f64, ns.max(1) as f64));
         draw_line(&mut chart, points.collect(), store)?;
     }
-    legend(&mut chart, SeriesLabelPosition::UpperLeft)?;
+    legend(&mut chart, SeriesLabelPosition::UpperRight)?;
     Ok(true)
 }
 
@@ -345,14 +352,15 @@ fn memory(canvas: &Canvas, title: &str, rows: &[&Row]) -> Result<bool> {
     let mut chart = ChartBuilder::on(canvas)
         .caption(title, ("sans-serif", 18))
         .margin(10)
+        .margin_right(25)
         .x_label_area_size(40)
         .y_label_area_size(65)
-        .build_cartesian_2d(0f64..most.0, 0f64..most.1 * 1.05)?;
+        .build_cartesian_2d(0f64..most.0 * LEGEND, 0f64..most.1 * 1.05)?;
     let y = "MiB, anonymous and file pages";
     mesh(&mut chart, "keys", y, &|v| short(*v), &|v| format!("{v:.0}"), 10)?;
     for row in curves() {
         draw_line(&mut chart, row.curve.iter().map(mib).collect(), &row.store)?;
     }
-    legend(&mut chart, SeriesLabelPosition::UpperLeft)?;
+    legend(&mut chart, SeriesLabelPosition::UpperRight)?;
     Ok(true)
 }

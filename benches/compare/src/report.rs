@@ -65,7 +65,9 @@ fn head(run: &Run, text: &mut String) -> Result<()> {
         text,
         "Rates on a shared machine say little alone: read ratios, and those with care. The load at \
          the beginning should be near 0; at the end it is this run's own{}. Every value read was \
-         compared with what was written, whole.\n",
+         compared with what was written, whole. `written` is as the kernel counts it for the process: \
+         also a mapped page each time that it becomes dirty. Opens have a warm page cache and include \
+         the first read.\n",
         if facts.load[0] > 0.5 {
             format!(
                 " (this run began at {:.1} on {} cores: others were at work, and no figure below is \
@@ -156,7 +158,12 @@ fn table(rows: &[&Row], unit: Unit, what: &str, text: &mut String) -> Result<()>
     let ratio = matches!(unit, Unit::Rate | Unit::Seconds);
     write!(text, "| {what} |")?;
     stores.iter().try_for_each(|store| write!(text, " {store} |"))?;
-    writeln!(text, "{}", if ratio { " warp / best other |" } else { "" })?;
+    let ratio_head = match unit {
+        Unit::Rate => " warp / best other |",
+        Unit::Seconds => " warp / best other (less is better) |",
+        _ => "",
+    };
+    writeln!(text, "{ratio_head}")?;
     writeln!(text, "| --- |{}", " --- |".repeat(stores.len() + usize::from(ratio)))?;
     for (name, threads) in distinct(rows.iter().map(|row| (row.name.as_str(), row.threads))) {
         let of = |store: &str| {
@@ -166,7 +173,9 @@ fn table(rows: &[&Row], unit: Unit, what: &str, text: &mut String) -> Result<()>
             // Of what was measured more than once, the last.
             found.next_back().map(|row| row.value)
         };
-        write!(text, "| {} |", label(name, threads))?;
+        // redb's phases have a table of their own, where each line need not say so.
+        let short = name.strip_prefix("redb: ").unwrap_or(name);
+        write!(text, "| {} |", label(short, threads))?;
         for store in &stores {
             match of(store) {
                 Some(value) => write!(text, " {} |", figure(unit, value))?,
@@ -200,7 +209,7 @@ fn latencies(rows: &[&Row], text: &mut String) -> Result<()> {
         return Ok(());
     }
     let stores = distinct(rows.iter().map(|row| row.store.as_str()));
-    writeln!(text, "Latencies in microseconds, 50 / 99 / 99.9 / 99.99 % / maximum of a call:\n")?;
+    writeln!(text, "Latencies of a call in microseconds: 50 / 99 / 99.9 / 99.99 % / maximum:\n")?;
     write!(text, "| |")?;
     stores.iter().try_for_each(|store| write!(text, " {store} |"))?;
     writeln!(text, "\n| --- |{}", " --- |".repeat(stores.len()))?;
@@ -214,8 +223,16 @@ fn latencies(rows: &[&Row], text: &mut String) -> Result<()> {
                 write!(text, " |")?;
                 continue;
             };
-            let all = [latency.p50, latency.p99, latency.p999, latency.p9999, latency.max];
-            let all = all.map(|ns| match ns as f64 / 1e3 {
+            // A percentile needs calls that are slower than it.
+            let all = [
+                (latency.p50, 2),
+                (latency.p99, 100),
+                (latency.p999, 1_000),
+                (latency.p9999, 10_000),
+                (latency.max, 1),
+            ];
+            let all = all.map(|(ns, calls)| match ns as f64 / 1e3 {
+                _ if latency.count < calls => "–".to_owned(),
                 us if us < 10.0 => format!("{us:.2}"),
                 us => format!("{us:.0}"),
             });

@@ -9,7 +9,8 @@ pub const KIND: Kind =
     Kind { name: "rocksdb", levels: &[Level::Process, Level::Device], describe, open };
 
 fn describe() -> String {
-    "RocksDB, Debian's (7.8.3 in Debian 12), C++ interface; log on; process: sync=false; device: \
+    "RocksDB, Debian's (7.8.3 in Debian 12, which is built with its assertions on and so slower \
+     than it could be), C++ interface; log on; process: sync=false; device: \
      sync=true; block cache 1 GiB, Bloom filter of 10 bits, hash index in data blocks, memtables \
      of 128 MiB with a filter, dynamic level sizes, no compression, all files open"
         .into()
