@@ -7,7 +7,7 @@
 //! | [`mixed`] | reads and writes together: 2 and 24 threads, and the latencies of 1 |
 //! | [`durable`] | puts that are on the device when they return: 1, 8 and 24 threads |
 //! | [`killed`] | open after SIGKILL under load |
-//! | [`sweep`] | mixed load from 1 to 24 threads, beside the target |
+//! | [`sweep`] | mixed load from 1 to 24 threads, beside the target, and its [`contention`] |
 //!
 //! Figures of [`loads`], [`mixed`] and [`durable`] are medians of rounds in which the engine and
 //! the yardstick, or the two thread counts, take turns. Every value read is checked. The ratio is
@@ -17,6 +17,7 @@
 //! This module is shared by `warp bench` and by `cargo bench`, and knows nothing of either.
 
 mod abi;
+pub mod contention;
 mod durable;
 mod empty;
 pub mod killed;
