@@ -92,6 +92,10 @@ impl Engine {
     pub(crate) fn prepare(&self, number: usize) {
         let shard = &self.shards[number];
         let work = shard.lock().log.work_to_prepare(&self.source);
+        if self.source.pressure.is_full() {
+            // Memory is short: what writers need they touch themselves, and wait for.
+            return;
+        }
         if let Some((segment, from, to)) = work.populate {
             self.source.populate(&segment, from, to);
             shard.lock().log.prepared(&segment, to);
