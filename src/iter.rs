@@ -142,7 +142,7 @@ impl Iter {
                 let raw = raw.ok_or_else(|| segment.damaged(offset))?;
                 segment.touch(offset, offset + raw.header.total_len());
                 // SAFETY: likewise.
-                if !segment.trusted && !unsafe { raw.verifies(segment.seed) } {
+                if !segment.is_trusted() && !unsafe { raw.verifies(segment.seed) } {
                     return Err(segment.damaged(offset));
                 }
                 raw

@@ -38,9 +38,10 @@ use super::Engine;
 use crate::epoch;
 use crate::log::pressure::{Cause, SLOWDOWN_MAX};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 /// What the engine takes beside what is counted: counters, tables, stacks of the upkeep threads; and

@@ -27,6 +27,8 @@ pub(crate) const MANIFEST: &str = "MANIFEST";
 pub(crate) const STATE: &str = "STATE";
 pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
 pub(crate) const LOCK: &str = "LOCK";
+/// There, and empty, once a sync has failed, until a later opening has dealt with it.
+pub(crate) const UNSYNCED: &str = "UNSYNCED";
 
 const FORMAT: u32 = 1;
 /// No count of anything reaches this: sequence numbers, checkpoints, segments of a log.

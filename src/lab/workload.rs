@@ -30,6 +30,8 @@ pub(crate) enum Step {
     CompactOne(usize),
     /// What the preparation thread does.
     Prepare(usize),
+    /// A backup, over the last one.
+    Backup,
     /// A proper close, and an open.
     Reopen,
 }
@@ -88,6 +90,7 @@ impl Workload {
             35 => Step::Checkpoint,
             36 if self.random.one_in(2) => Step::Compact,
             36..=37 => Step::CompactOne(self.random.below(8) as usize),
+            38 if self.random.one_in(2) => Step::Backup,
             38 => Step::Prepare(self.random.below(8) as usize),
             _ => Step::Reopen,
         }

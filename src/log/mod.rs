@@ -258,6 +258,8 @@ impl Log {
         // In memory no sync would ever take it off the list, nor free what compaction emptied.
         if active.tail > active.synced && !active.segment.in_memory() {
             self.unsynced.push((active.segment, active.tail));
+        } else {
+            active.segment.close_idle_file();
         }
     }
 
