@@ -39,6 +39,9 @@ pub struct Iter {
     current: Option<Raw>,
 }
 
+/// Entries that are taken at once where there are cold segments.
+const COLD_ENTRIES: usize = 64 << 10;
+
 /// A segment that the entries of a group lead to.
 enum Held {
     Mapped(Arc<Segment>, Arc<Mapping>),
@@ -95,15 +98,21 @@ impl Iter {
         self.current.map(|raw| unsafe { (raw.key(), raw.value()) })
     }
 
+    /// Takes the entries of the next group; of several, if records have to be read from files, so
+    /// that those of one file are read one after the other.
     fn load_group(&mut self) {
-        let (shard, group) = (self.next_group / GROUPS, self.next_group % GROUPS);
-        self.next_group += 1;
         self.segments.clear();
-        // From the snapshot to the references nothing may be freed.
+        let engine = &self.engine;
+        let wanted = if engine.memory.has_cold() { COLD_ENTRIES } else { 1 };
+        // From the first snapshot to the references nothing may be freed.
         let _guard = epoch::pin();
-        self.engine.shards[shard].index.snapshot_group(group, &mut self.words);
-        let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
-        self.entries.extend(entries.map(Entry::location));
+        while self.entries.len() < wanted && self.next_group < engine.shards.len() * GROUPS {
+            let (shard, group) = (self.next_group / GROUPS, self.next_group % GROUPS);
+            self.next_group += 1;
+            engine.shards[shard].index.snapshot_group(group, &mut self.words);
+            let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
+            self.entries.extend(entries.map(Entry::location));
+        }
         // From the end on they are taken: neighbours in a segment one after the other.
         self.entries.sort_unstable_by_key(|at| std::cmp::Reverse((at.slot, at.offset)));
         let mut last = None;

@@ -200,6 +200,8 @@ pub(crate) fn sealed_end(header: &[u8; SEGMENT_HEADER]) -> Option<(usize, bool)>
 pub(crate) struct Segment {
     pub(crate) id: Identity,
     pub(crate) seed: Seed,
+    /// The checksum of no bytes yet, see [`record::seal_from`].
+    pub(crate) checksum_start: crc32fast::Hasher,
     /// Whether this process wrote all of its records, so that reads need not verify them; unless
     /// a sync has failed since, and the kernel may have forgotten some.
     trusted: bool,
@@ -255,6 +257,7 @@ impl Segment {
         Segment {
             id,
             seed: id.seed(),
+            checksum_start: crc32fast::Hasher::new_with_initial(id.seed().0),
             trusted,
             distrusted: AtomicBool::new(false),
             dead_bytes: AtomicU64::new(0),
@@ -449,9 +452,14 @@ impl Segment {
         }
     }
 
-    /// Notes that the pages up to `to` are present.
-    pub(crate) fn set_populated(&self, to: usize) {
-        self.populated.fetch_max(to.min(self.len), Ordering::Relaxed);
+    /// Notes that pages are present: all up to `to` in a segment that was made by this process, since
+    /// it was filled from its begin.
+    pub(crate) fn set_present(&self, from: usize, to: usize) {
+        if self.trusted {
+            self.populated.fetch_max(to.min(self.len), Ordering::Relaxed);
+        } else {
+            self.touch(from, to.min(self.len));
+        }
     }
 
     /// Below this pages are present.
@@ -556,7 +564,7 @@ impl Segment {
     pub(crate) fn populate(&self, from: usize, to: usize) {
         if let Some(map) = self.mapping() {
             map.populate(from, to);
-            self.set_populated(to);
+            self.set_present(from, to);
         }
     }
 
