@@ -3,11 +3,15 @@
 //! Invariants:
 //! 1. Shard by shard, group by group. A key's group never changes, so a key that exists for the
 //!    whole life of the iterator is met exactly once.
-//! 2. A group's entries are taken together with references to the segments they point to, so what
+//! 2. A key that changes its shard meanwhile is met where it was when the iterator began: from the
+//!    first change of placement on, the iterator looks for the keys of a shard's group in that
+//!    group of every shard that may have them now, and passes over those that were elsewhere.
+//! 3. A group's entries are taken together with references to the segments they point to, so what
 //!    is returned later is still there, whatever is written, compacted or closed meanwhile.
 //!
 //! An iterator belongs to one thread at a time and may move between threads.
 
+use crate::engine::placement::Map;
 use crate::engine::Engine;
 use crate::epoch;
 use crate::error::Result;
@@ -21,6 +25,10 @@ use std::sync::Arc;
 pub struct Iter {
     engine: Arc<Engine>,
     prefix: Box<[u8]>,
+    /// The placement when the iterator began.
+    origin: Arc<Map>,
+    /// The shard whose keys the current group is of, once keys have moved.
+    only: Option<usize>,
     /// Number of the next group, counted over all shards.
     next_group: usize,
     /// What is left of the current group, and the segments it points to.
@@ -36,7 +44,10 @@ unsafe impl Send for Iter {}
 
 impl Iter {
     pub(crate) fn new(engine: Arc<Engine>, prefix: &[u8]) -> Iter {
+        let origin = engine.placement.read().clone();
         Iter {
+            origin,
+            only: None,
             engine,
             prefix: prefix.into(),
             next_group: 0,
@@ -75,17 +86,42 @@ impl Iter {
         let (shard, group) = (self.next_group / GROUPS, self.next_group % GROUPS);
         self.next_group += 1;
         self.segments.clear();
+        // While it is held no entry is in two places, or on the way.
+        let placement = self.engine.placement.read();
+        let mut shards = vec![shard];
+        if !Arc::ptr_eq(&placement, &self.origin) {
+            self.only = Some(shard);
+            shards = self.shards_of(&placement, shard);
+        }
         // From the snapshot to the references nothing may be freed.
         let _guard = epoch::pin();
-        self.engine.shards[shard].index.snapshot_group(group, &mut self.words);
-        let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
-        self.entries.extend(entries.map(Entry::location));
+        for shard in shards {
+            self.engine.shards[shard].index.snapshot_group(group, &mut self.words);
+            let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
+            self.entries.extend(entries.map(Entry::location));
+        }
+        drop(placement);
         for at in &self.entries {
             if !self.segments.iter().any(|s| s.id.slot == at.slot) {
                 // SAFETY: an entry names the slot, and the guard keeps it.
                 self.segments.push(unsafe { self.engine.slots.share(at.slot) });
             }
         }
+    }
+
+    /// The shards that may now have keys which `shard` had when the iterator began.
+    fn shards_of(&self, now: &Map, shard: usize) -> Vec<usize> {
+        if now.rules != self.origin.rules {
+            return (0..self.engine.shards.len()).collect();
+        }
+        let pairs = self.origin.table.iter().zip(&now.table);
+        let mut shards: Vec<usize> = pairs
+            .filter(|(then, _)| usize::from(**then) == shard)
+            .map(|(_, now)| usize::from(*now))
+            .collect();
+        shards.sort_unstable();
+        shards.dedup();
+        shards
     }
 
     /// The record at `at` if it is one to return.
@@ -101,7 +137,9 @@ impl Iter {
             if !segment.trusted && !raw.verifies(segment.seed) {
                 return Err(segment.damaged(at.offset as usize));
             }
-            let wanted = raw.header.kind == Kind::Put as u8 && raw.key().starts_with(&self.prefix);
+            let wanted = raw.header.kind == Kind::Put as u8
+                && raw.key().starts_with(&self.prefix)
+                && self.only.is_none_or(|s| s == self.origin.shard(&self.engine.hasher, raw.key()));
             Ok(wanted.then_some(raw))
         }
     }

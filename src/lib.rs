@@ -49,7 +49,9 @@ mod value;
 
 pub use batch::Batch;
 pub use check::{Damage, DamageKind, RepairReport, VerifyReport};
-pub use db::{Db, Nowait};
+pub use db::{Db, Nowait, Temperature};
+pub use engine::links::{Linked, Partner};
+pub use engine::rules::Rule;
 pub use engine::stats::Stats;
 pub use error::{Error, ErrorKind, Result};
 pub use iter::Iter;

@@ -6,6 +6,7 @@
 
 use super::{Damage, DamageKind};
 use crate::engine::meta::{Checkpoint, Manifest, State, CHECKPOINT, MANIFEST, STATE};
+use crate::engine::placement::Map;
 use crate::engine::Home;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::resync::Resync;
@@ -13,6 +14,7 @@ use crate::log::segment::{self, Identity, Seed, SEGMENT_HEADER, SEGMENT_LEN_MAX}
 use crate::sys::io::{read_file, File};
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind as IoKind;
+use std::sync::Arc;
 
 /// What is read at once, and what is given up at once where the device fails.
 const READ: usize = 1 << 20;
@@ -71,6 +73,13 @@ impl Files {
         files.seeds();
         files.chains();
         Ok(files)
+    }
+
+    /// The placement under which the image was written and the logs are replayed.
+    pub(crate) fn map(&self) -> Option<Map> {
+        let stored = self.checkpoint.as_ref().and_then(|c| c.placement.clone());
+        let table = || Some(self.manifest.as_ref()?.slots.clone());
+        stored.or_else(|| Some(Map { table: table()?, rules: Arc::default() }))
     }
 
     /// Whether there is anything of a database here.

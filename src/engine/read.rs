@@ -23,6 +23,38 @@ impl Engine {
     /// The caller holds an epoch guard or the shard's lock while it uses the answer.
     #[inline(always)]
     pub(crate) unsafe fn lookup(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Found>> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.lookup_in(hash, key)? {
+                None if self.placement.version() != 0 => self.lookup_again(key),
+                answer => Ok(answer),
+            }
+        }
+    }
+
+    /// [`Engine::lookup`] where keys have changed their shards since open: what is not found may
+    /// have been on the way.
+    ///
+    /// # Safety
+    /// As for [`Engine::lookup`].
+    #[cold]
+    unsafe fn lookup_again(&self, key: &[u8]) -> Result<Option<Found>> {
+        loop {
+            let version = self.placement.version();
+            // SAFETY: the caller's promise.
+            let answer = unsafe { self.lookup_in(self.hash_of(key), key)? };
+            if answer.is_some() || self.placement.version() == version {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The record of `key` in the shard that has its hash now.
+    ///
+    /// # Safety
+    /// As for [`Engine::lookup`].
+    #[inline(always)]
+    unsafe fn lookup_in(&self, hash: KeyHash, key: &[u8]) -> Result<Option<Found>> {
         let index = &self.shard(hash).index;
         let mut attempt = 0;
         loop {
@@ -62,7 +94,10 @@ impl Engine {
     /// Runs `take` on the value of `key`, with the slot of its segment.
     #[inline(always)]
     pub(crate) fn read<T>(&self, key: &[u8], take: impl Fn(u32, &[u8]) -> T) -> Result<Option<T>> {
-        let hash = self.hasher.hash(key);
+        let hash = match self.placement.rules() {
+            None => self.hasher.hash(key),
+            Some(_) => self.attend(key),
+        };
         let guard = epoch::pin();
         // The common case, in as few instructions as can be, so that the processor reaches the
         // next get while it waits for the memory of this one.
@@ -70,11 +105,22 @@ impl Engine {
             // SAFETY: the guard is held until the value has been taken.
             if let Some(value) = unsafe { self.slots.trusted_value(at, key) } {
                 let answer = take(at.slot, value);
-                self.reads.hit(guard.thread_number());
+                self.reads.hit(guard.thread_number(), hash);
                 return Ok(Some(answer));
             }
         }
         self.read_slowly(&guard, hash, key, take)
+    }
+
+    /// The hash of a key that is read, where there are rules or where reads are attended.
+    #[cold]
+    #[inline(never)]
+    fn attend(&self, key: &[u8]) -> KeyHash {
+        let hash = self.hash_of(key);
+        if self.placement.attends() {
+            self.attend_read(key, hash);
+        }
+        hash
     }
 
     /// [`Engine::read`] for whatever is not common: no such key, an entry that lies elsewhere, a
@@ -90,7 +136,7 @@ impl Engine {
         // SAFETY: the guard is held until the value has been taken.
         let answer =
             unsafe { self.lookup(hash, key)?.map(|found| take(found.at.slot, found.raw.value())) };
-        self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()));
+        self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()), hash);
         Ok(answer)
     }
 
@@ -129,7 +175,7 @@ impl Engine {
         while done < n {
             let width = (n - done).min(MULTI_GET_WIDTH);
             for (i, hash) in hashes[..width].iter_mut().enumerate() {
-                *hash = self.hasher.hash(key(done + i));
+                *hash = self.hash_of(key(done + i));
                 self.shard(*hash).index.prefetch(*hash);
             }
             for hash in &hashes[..width] {
@@ -144,7 +190,10 @@ impl Engine {
             }
             done += width;
         }
-        self.reads.count(guard.thread_number(), n as u64, hits);
+        if n > 0 {
+            let last = hashes[(n - 1) % MULTI_GET_WIDTH];
+            self.reads.count(guard.thread_number(), n as u64, hits, last);
+        }
     }
 
     /// One of a multi-get; its caller holds the guard.

@@ -9,8 +9,12 @@
 use super::segment::{Raw, Segment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, SEGMENT_SLOTS};
+use crate::sys;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+
+/// Bytes of a record that are asked for ahead.
+const WILL_NEED: usize = 4096;
 
 struct Slot {
     base: AtomicPtr<u8>,
@@ -107,8 +111,8 @@ impl SlotTable {
     pub(crate) fn prefetch(&self, at: Location) {
         let base = self.slots[at.slot as usize].base.load(Ordering::Relaxed);
         let address = base.wrapping_add(at.offset as usize);
-        crate::sys::prefetch(address);
-        crate::sys::prefetch(address.wrapping_add(64));
+        sys::prefetch(address);
+        sys::prefetch(address.wrapping_add(64));
     }
 
     /// The value of the record at `at` if the record is a put of `key` that this process wrote.
@@ -123,6 +127,16 @@ impl SlotTable {
         let base = slot.base.load(Ordering::Acquire);
         // SAFETY: as in `record`.
         unsafe { Raw::value_of_put(base, len, at, key) }
+    }
+
+    /// Has the kernel begin to read the beginning of a record from the device, if it is not in
+    /// memory. For a holder of an epoch guard.
+    pub(crate) fn will_need(&self, at: Location) {
+        let slot = &self.slots[at.slot as usize];
+        let (len, base) = (slot.len.load(Ordering::Acquire), slot.base.load(Ordering::Acquire));
+        if (at.offset as usize) < len {
+            sys::map::will_need(base.wrapping_add(at.offset as usize), WILL_NEED);
+        }
     }
 
     /// The record at `at`, not yet verified.

@@ -18,6 +18,10 @@ const SECTIONS: &[&str] = &[
     "durability",
     "iter",
     "stats",
+    "monitor",
+    "rules",
+    "rebalance",
+    "links",
 ];
 
 const OPEN: &str = "\
