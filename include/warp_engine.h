@@ -223,8 +223,12 @@ const char *warp_last_error(void);
  *                                                  sync_interval_ms
  *                                        sync      everything: acknowledged once on the device
  *    sync_interval_ms        100       longest time between two syncs under periodic
- *    memory_limit            2G        ceiling for what the engine keeps resident
- *                                      (accepted, not enforced in 0.1)
+ *    memory_limit            2G        ceiling for what the engine keeps resident: indexes, mapped log,
+ *                                      cache. In a container the default is half of what that may
+ *                                      have, if that is less. What does not fit is read from disk; a
+ *                                      database in memory refuses it. Taken as at least 6 MiB and
+ *                                      256 KiB for each shard
+ *    cache_compression       false     keep what the cache of cold values holds compressed
  *    create_if_missing       true      make the directory when there is none
  *    error_if_exists         false     refuse to open a database that exists
  *    read_only               false     refuse every write
@@ -349,7 +353,9 @@ warp_status warp_close(struct warp_db *db);
  *   WARP_ERR_TOO_LARGE          key or value over the limits
  *   WARP_ERR_NO_SPACE           the device is full; nothing was changed
  *   WARP_ERR_READ_ONLY          opened read-only, or a sync has failed earlier
- *   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit; nothing was changed
+ *   WARP_ERR_OUT_OF_MEMORY      the index or the value alone would pass memory_limit, or, in memory,
+ *                               all values would: nothing was changed; deletes still work, and make
+ *                               room
  *   WARP_ERR_IO                 the log could not be written; whether the value is stored shows
  *                               after the next open
  */
@@ -470,7 +476,8 @@ warp_status warp_get_nowait(warp_db *db,
 /* ==== Reading without a copy: pinned values ====
  *
  * A pinned value stays valid and unchanged until it is released, whatever is written, deleted,
- * compacted or closed meanwhile. Release values soon: each keeps a segment of the log in place.
+ * compacted or closed meanwhile. Release values soon: each keeps a segment of the log in memory, or
+ * a copy of the value if that came from a cold segment.
  */
 
 /**
@@ -511,7 +518,7 @@ typedef struct warp_slice {
  *   WARP_ERR_TOO_LARGE          key over the limit
  *   WARP_ERR_IO                 a cold value could not be read
  *   WARP_ERR_CORRUPTION         a cold value does not match its checksum
- *   WARP_ERR_OUT_OF_MEMORY      a cold value has no room under memory_limit
+ *   WARP_ERR_OUT_OF_MEMORY      there is no memory to read a cold value into
  */
 warp_status warp_get_pinned(warp_db *db,
                             const void *key,
@@ -552,6 +559,54 @@ warp_status warp_multi_get(warp_db *db,
                            const struct warp_slice *keys,
                            struct warp_value *values,
                            warp_status *statuses);
+
+/* ==== Reading without waiting: what warp_get_nowait is to warp_get ====
+ *
+ * For threads that must not wait for the disk, such as event loops and schedulers: call these
+ * first, and the ones that wait on a thread that may, when the answer is WARP_WOULD_BLOCK. A value
+ * is there at once if its segment is mapped, if it is in the cache, or if its bytes are in the
+ * kernel's page cache and the system can say so (Linux can; where it cannot, only the first two
+ * count).
+ */
+
+/**
+ * Pin a value, without copying it, or say that this would wait for the disk.
+ *
+ *   db    an open database
+ *   key   key_len bytes, 1 to 65,535
+ *   out   receives the value, all zero unless WARP_OK is returned; what it held before is not
+ *         released
+ *
+ * Returns
+ *   WARP_OK                     found; release it with warp_value_release
+ *   WARP_NOT_FOUND              the key does not exist
+ *   WARP_WOULD_BLOCK            the answer needs the disk
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ *   WARP_ERR_IO                 a cold value could not be read
+ *   WARP_ERR_CORRUPTION         a cold value does not match its checksum
+ */
+warp_status warp_get_pinned_nowait(warp_db *db,
+                                   const void *key,
+                                   size_t key_len,
+                                   warp_value *out);
+
+/**
+ * Tell whether a key exists, or say that this would wait for the disk.
+ *
+ *   db    an open database
+ *   key   key_len bytes, 1 to 65,535
+ *
+ * Returns
+ *   WARP_OK                     it exists
+ *   WARP_NOT_FOUND              it does not
+ *   WARP_WOULD_BLOCK            the answer needs the disk
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ *   WARP_ERR_IO                 a cold record could not be read
+ *   WARP_ERR_CORRUPTION         a cold record does not match its checksum
+ */
+warp_status warp_exists_nowait(warp_db *db, const void *key, size_t key_len);
 
 /* ==== Compare-and-swap ==== */
 
@@ -673,7 +728,8 @@ warp_status warp_batch_delete(struct warp_batch *batch, const void *key, size_t 
  *   WARP_ERR_TOO_LARGE          the batch needs more than 64 MiB of log; split it
  *   WARP_ERR_NO_SPACE           the device is full; nothing was changed
  *   WARP_ERR_READ_ONLY          opened read-only, or a sync has failed earlier
- *   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit; nothing was changed
+ *   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit, or, in memory, the values
+ *                               would: nothing was changed
  *   WARP_ERR_IO                 the log could not be written; all or nothing of the batch is
  *                               there after the next open
  */
@@ -692,7 +748,8 @@ warp_status warp_write(warp_db *db, const struct warp_batch *batch);
  *   WARP_ERR_TOO_LARGE          a key or a value over the limits, or more than 64 MiB of log
  *   WARP_ERR_NO_SPACE           the device is full; nothing was changed
  *   WARP_ERR_READ_ONLY          opened read-only, or a sync has failed earlier
- *   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit; nothing was changed
+ *   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit, or, in memory, the values
+ *                               would: nothing was changed
  *   WARP_ERR_IO                 the log could not be written; all or nothing of the batch is
  *                               there after the next open
  */

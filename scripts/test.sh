@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test of every language, a section each. All sections run, whatever fails; the last line
-# counts them. `test.sh go demo` runs these two.
+# Every test of every language, a section each. All sections run, whatever fails; the end counts
+# them and repeats what the failed ones said went wrong. `test.sh go demo` runs these two.
 . "$(dirname "$0")/lib.sh"
 
 # Name, script, the tools it needs (a group of setup.sh), and what it tests. A section whose subject
@@ -43,18 +43,30 @@ run_section() {
         timeout --foreground "$SECTION_SECONDS_MAX" "$script" </dev/null
 }
 
-passed=0 failed=0 summary=""
+# The lines of a section's output that say what failed, each kind of tool in its own words; else its
+# last lines.
+complaints() {
+    grep -aE 'panicked at|\.\.\. FAILED|^(error|FAIL|--- FAIL|not ok|not found)|assertion|violation|seed|Killed|Error' \
+        "$1" | grep -avE '\.\.\. ok$' | tail -n 12 | cut -c 1-300 | grep . || tail -n 5 "$1"
+}
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+passed=0 failed=0 summary="" wrong=""
 while read -r name script group subject <&3; do
     [ -n "$name" ] && [ -e "$subject" ] && wanted "$name" || continue
     printf '\n=== %s (%s) ===\n' "$name" "$script"
     start=$SECONDS
-    if run_section "$script" "$group"; then
+    if run_section "$script" "$group" 2>&1 | tee "$logs/$name"; then
         verdict=passed passed=$((passed + 1))
     else
-        verdict="FAILED ($?)" failed=$((failed + 1))
+        verdict="FAILED (${PIPESTATUS[0]})" failed=$((failed + 1))
+        wrong+=$(printf '%s:\n%s' "$name" "$(complaints "$logs/$name")")$'\n'
     fi
     summary+=$(printf '%-8s %5d s  %s' "$name" $((SECONDS - start)) "$verdict")$'\n'
 done 3<<<"$SECTIONS"
 
 printf '\n=== summary ===\n%s%d passed, %d failed\n' "$summary" "$passed" "$failed"
+[ -z "$wrong" ] || printf '\n=== what failed ===\n%s' "$wrong"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -3,6 +3,7 @@
 use crate::check::repair::{repair, RepairReport};
 use crate::check::verify::{verify, VerifyReport};
 use crate::engine::links::{Linked, Partner};
+use crate::engine::read::{AtOnce, Blocked};
 use crate::engine::rules::Rule;
 use crate::engine::stats::Stats;
 use crate::engine::upkeep::Upkeep;
@@ -44,6 +45,17 @@ pub enum Temperature {
 pub enum Nowait {
     /// The value's length; it was copied if the buffer is that long.
     Found(usize),
+    /// The key does not exist.
+    Missing,
+    /// The answer needs the disk.
+    WouldBlock,
+}
+
+/// The answer of a pinned read that does not wait for the disk.
+#[derive(Debug)]
+pub enum NowaitPinned {
+    /// The value.
+    Found(Pinned),
     /// The key does not exist.
     Missing,
     /// The answer needs the disk.
@@ -104,6 +116,10 @@ impl Db {
         match self.upkeep.take() {
             Some(upkeep) => {
                 upkeep.end(&self.engine);
+                if Arc::strong_count(&self.engine) > 1 {
+                    // Iterators go on.
+                    self.engine.keep_files_open();
+                }
                 self.engine.shut()
             }
             None => Ok(()),
@@ -141,10 +157,22 @@ impl Db {
         self.engine.get_into(key, buf)
     }
 
+    /// See [`Engine::find_at_once`]. The key's length is within the limits.
+    #[inline(always)]
+    pub(crate) fn find_at_once(&self, key: &[u8]) -> Option<AtOnce<'_>> {
+        self.engine.find_at_once(key)
+    }
+
     /// [`Db::get_into`] that never waits for the disk.
     #[inline(always)]
     pub fn get_nowait(&self, key: &[u8], buf: &mut [MaybeUninit<u8>]) -> Result<Nowait> {
-        Ok(self.get_into(key, buf)?.map_or(Nowait::Missing, Nowait::Found))
+        check_lengths(key.len(), 0)?;
+        let answer = self.engine.get_into_nowait(key, buf)?;
+        Ok(match answer {
+            Ok(Some(len)) => Nowait::Found(len),
+            Ok(None) => Nowait::Missing,
+            Err(Blocked) => Nowait::WouldBlock,
+        })
     }
 
     /// The value of `key`, not copied.
@@ -152,6 +180,23 @@ impl Db {
     pub fn get_pinned(&self, key: &[u8]) -> Result<Option<Pinned>> {
         check_lengths(key.len(), 0)?;
         self.engine.get_pinned(key)
+    }
+
+    /// [`Db::get_pinned`] that never waits for the disk.
+    #[inline]
+    pub fn get_pinned_nowait(&self, key: &[u8]) -> Result<NowaitPinned> {
+        check_lengths(key.len(), 0)?;
+        Ok(match self.engine.get_pinned_nowait(key)? {
+            Ok(Some(pinned)) => NowaitPinned::Found(pinned),
+            Ok(None) => NowaitPinned::Missing,
+            Err(Blocked) => NowaitPinned::WouldBlock,
+        })
+    }
+
+    /// [`Db::exists`] that never waits for the disk; `None` if it would have to.
+    pub fn exists_nowait(&self, key: &[u8]) -> Result<Option<bool>> {
+        check_lengths(key.len(), 0)?;
+        Ok(self.engine.read_nowait(key, |_, _| ())?.ok().map(|found| found.is_some()))
     }
 
     /// Whether `key` exists.
@@ -168,6 +213,7 @@ impl Db {
 
     /// `n` pinned reads whose memory latencies overlap: `key(i)` names the keys, `each(i, answer)`
     /// takes the answers, in order.
+    #[inline(always)]
     pub fn multi_get<'k>(
         &self,
         n: usize,

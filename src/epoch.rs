@@ -5,7 +5,8 @@
 //! number: by then every reader that could have seen it has left.
 //!
 //! Invariants:
-//! 1. A thread's slot holds 0 outside of guards, else the global epoch as of its outermost guard.
+//! 1. A thread's slot holds [`IDLE`] or [`IDLE_LONG`] outside of guards, else the global epoch as
+//!    of its outermost guard.
 //! 2. A guard stores its epoch, then passes a light barrier, then reads pointers; a reclaimer
 //!    unlinks, raises the global epoch, passes a heavy barrier, then reads the slots. So either
 //!    the reclaimer sees the reader's epoch, or the reader sees the unlinked state.
@@ -17,12 +18,24 @@
 //!
 //! Any thread may call anything here.
 
-use crate::sys::barrier;
+use crate::sys::{barrier, thread};
 use crossbeam_utils::CachePadded;
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+/// What the slot of a thread without a guard holds.
+const IDLE: u64 = 0;
+/// The same for a thread without [`ShortGuard`]s: its light barrier is a fence after all, or its
+/// number is beyond [`SHORT_NUMBERS`]. Another value, so that one comparison tells [`try_pin`].
+const IDLE_LONG: u64 = u64::MAX;
+/// Threads with a short guard have numbers below this.
+pub(crate) const SHORT_NUMBERS: usize = 128;
+
+#[inline(always)]
+fn is_idle(epoch: u64) -> bool {
+    epoch == IDLE || epoch == IDLE_LONG
+}
 
 /// What one thread shows to reclaimers.
 struct Slot {
@@ -41,9 +54,8 @@ static SLOTS: AtomicPtr<CachePadded<Slot>> = AtomicPtr::new(ptr::null_mut());
 static SLOT_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static SLOT: Cell<*const CachePadded<Slot>> = const { Cell::new(ptr::null()) };
-    /// Gives the slot back when the thread ends. Apart from `SLOT`, so that reading `SLOT` never
-    /// pays for the registration of a destructor.
+    /// Gives the slot back when the thread ends. Its address is the thread's word, which has no
+    /// destructor.
     static RELEASE: Release = const { Release };
 }
 
@@ -51,22 +63,19 @@ struct Release;
 
 impl Drop for Release {
     fn drop(&mut self) {
-        let slot = SLOT.replace(ptr::null());
-        if !slot.is_null() {
-            // SAFETY: slots are never freed.
-            unsafe { &*slot }.taken.store(false, Ordering::Release);
+        let slot = own_slot();
+        thread::set(0);
+        if let Some(slot) = slot {
+            slot.taken.store(false, Ordering::Release);
         }
     }
 }
 
+/// The slot of this thread, if it has one.
 #[inline(always)]
-fn slot() -> &'static Slot {
-    let slot = SLOT.get();
-    if slot.is_null() {
-        return register();
-    }
-    // SAFETY: slots are never freed.
-    unsafe { &*slot }
+fn own_slot() -> Option<&'static Slot> {
+    // SAFETY: the word is 0 or the address of a slot (`register`), and slots are never freed.
+    unsafe { (thread::get() as *const Slot).as_ref() }
 }
 
 #[cold]
@@ -74,7 +83,9 @@ fn slot() -> &'static Slot {
 fn register() -> &'static Slot {
     barrier::init();
     let slot = take_free_slot().unwrap_or_else(add_slot);
-    SLOT.set(slot);
+    let short = barrier::is_free() && slot.number < SHORT_NUMBERS;
+    slot.epoch.store(if short { IDLE } else { IDLE_LONG }, Ordering::Relaxed);
+    thread::set(ptr::from_ref::<Slot>(slot) as usize);
     // Registers the destructor. A thread that is already ending keeps the slot for good, which
     // costs a cache line and nothing else.
     let _ = RELEASE.try_with(|_| ());
@@ -96,7 +107,7 @@ fn take_free_slot() -> Option<&'static CachePadded<Slot>> {
 
 fn add_slot() -> &'static CachePadded<Slot> {
     let slot = Box::leak(Box::new(CachePadded::new(Slot {
-        epoch: AtomicU64::new(0),
+        epoch: AtomicU64::new(IDLE),
         number: SLOT_COUNT.fetch_add(1, Ordering::Relaxed),
         taken: AtomicBool::new(true),
         next: ptr::null(),
@@ -119,21 +130,56 @@ pub(crate) fn threads() -> usize {
 /// While this lives, nothing that the thread can still reach is freed.
 pub(crate) struct Guard {
     slot: &'static Slot,
-    outermost: bool,
+    /// What the slot held before: idle, or the epoch of an outer guard.
+    before: u64,
     /// The guard speaks for this thread.
     _not_send: PhantomData<*const ()>,
+}
+
+/// A guard that was the thread's first and whose barrier was free: see [`try_pin`].
+pub(crate) struct ShortGuard {
+    slot: &'static Slot,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl ShortGuard {
+    /// As [`Guard::thread_number`], and below [`SHORT_NUMBERS`].
+    #[inline(always)]
+    pub(crate) fn thread_number(&self) -> usize {
+        self.slot.number
+    }
+}
+
+impl Drop for ShortGuard {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.slot.epoch.store(IDLE, Ordering::Release);
+    }
 }
 
 /// Enters. Cheap and nestable; keep it short, since nothing at all is freed meanwhile.
 #[inline(always)]
 pub(crate) fn pin() -> Guard {
-    let slot = slot();
-    let outermost = slot.epoch.load(Ordering::Relaxed) == 0;
-    if outermost {
+    let slot = own_slot().unwrap_or_else(register);
+    let before = slot.epoch.load(Ordering::Relaxed);
+    if is_idle(before) {
         slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
         barrier::light();
     }
-    Guard { slot, outermost, _not_send: PhantomData }
+    Guard { slot, before, _not_send: PhantomData }
+}
+
+/// [`pin`] for a thread that has its slot and holds no guard, as nearly all do. What there is to
+/// undo is then known without a look, and nothing is called.
+#[inline(always)]
+pub(crate) fn try_pin() -> Option<ShortGuard> {
+    let slot = own_slot()?;
+    if slot.epoch.load(Ordering::Relaxed) != IDLE {
+        return None;
+    }
+    slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+    barrier::light_unfenced();
+    Some(ShortGuard { slot, _not_send: PhantomData })
 }
 
 impl Guard {
@@ -144,11 +190,29 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Runs `work` without protection, unless another guard of this thread is around this one:
+    /// what takes long holds nothing back.
+    ///
+    /// # Safety
+    /// Nothing that was reached under the guard is used during `work` or after it.
+    pub(crate) unsafe fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
+        if !is_idle(self.before) {
+            return work();
+        }
+        self.slot.epoch.store(self.before, Ordering::Release);
+        let done = work();
+        self.slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+        barrier::light();
+        done
+    }
+}
+
 impl Drop for Guard {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.outermost {
-            self.slot.epoch.store(0, Ordering::Release);
+        if is_idle(self.before) {
+            self.slot.epoch.store(self.before, Ordering::Release);
         }
     }
 }
@@ -166,7 +230,7 @@ pub(crate) fn safe_epoch() -> u64 {
     // SAFETY: slots are never freed, and published whole.
     while let Some(slot) = unsafe { at.as_ref() } {
         match slot.epoch.load(Ordering::Acquire) {
-            0 => {}
+            epoch if is_idle(epoch) => {}
             epoch => safe = safe.min(epoch),
         }
         at = slot.next;

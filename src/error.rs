@@ -89,6 +89,7 @@ impl Error {
         let kind = match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT) => ErrorKind::NoSpace,
             Some(libc::ENOMEM) => ErrorKind::OutOfMemory,
+            None if error.kind() == std::io::ErrorKind::OutOfMemory => ErrorKind::OutOfMemory,
             _ => ErrorKind::Io,
         };
         let errno = error.raw_os_error().map_or(String::new(), |n| format!(" (errno {n})"));

@@ -7,7 +7,11 @@
 //!    first change of placement on, the iterator looks for the keys of a shard's group in that
 //!    group of every shard that may have them now, and passes over those that were elsewhere.
 //! 3. A group's entries are taken together with references to the segments they point to, so what
-//!    is returned later is still there, whatever is written, compacted or closed meanwhile.
+//!    is returned later is still there, whatever is written, compacted or closed meanwhile. Of a
+//!    mapped segment that is a reference to the mapping; the file of a cold one is kept from being
+//!    removed by this database. (Once the database is closed, another process may remove it; files
+//!    that are open then, which close sees to as far as it can, are read still.)
+//! 4. Records of cold segments are read one by one, in the order of their places, past the cache.
 //!
 //! An iterator belongs to one thread at a time and may move between threads.
 
@@ -19,6 +23,8 @@ use crate::index::entry::{Entry, Location};
 use crate::index::rows::GROUPS;
 use crate::log::record::Kind;
 use crate::log::segment::{Raw, Segment};
+use crate::log::stored::{self, Hold, Stored};
+use crate::sys::map::Mapping;
 use std::sync::Arc;
 
 /// An iterator. It outlives its database.
@@ -33,13 +39,30 @@ pub struct Iter {
     next_group: usize,
     /// What is left of the current group, and the segments it points to.
     entries: Vec<Location>,
-    segments: Vec<Arc<Segment>>,
+    segments: Vec<Held>,
+    /// The record that was read last.
+    stored: Option<Stored>,
     /// Memory for a group's words.
     words: Vec<u64>,
     current: Option<Raw>,
 }
 
-// SAFETY: `current` points into one of `segments`, which the iterator holds.
+/// A segment that the entries of a group lead to.
+enum Held {
+    Mapped(Arc<Segment>, Arc<Mapping>),
+    Cold(Hold),
+}
+
+impl Held {
+    fn slot(&self) -> u32 {
+        match self {
+            Held::Mapped(segment, _) => segment.id.slot,
+            Held::Cold(hold) => hold.segment().id.slot,
+        }
+    }
+}
+
+// SAFETY: `current` points into one of `segments` or into `stored`, which the iterator holds.
 unsafe impl Send for Iter {}
 
 impl Iter {
@@ -53,6 +76,7 @@ impl Iter {
             next_group: 0,
             entries: Vec::new(),
             segments: Vec::new(),
+            stored: None,
             words: Vec::new(),
             current: None,
         }
@@ -101,10 +125,17 @@ impl Iter {
             self.entries.extend(entries.map(Entry::location));
         }
         drop(placement);
+        // From the end on they are taken: neighbours in a segment one after the other.
+        self.entries.sort_unstable_by_key(|at| std::cmp::Reverse((at.slot, at.offset)));
+        let mut last = None;
         for at in &self.entries {
-            if !self.segments.iter().any(|s| s.id.slot == at.slot) {
+            if last.replace(at.slot) != Some(at.slot) {
                 // SAFETY: an entry names the slot, and the guard keeps it.
-                self.segments.push(unsafe { self.engine.slots.share(at.slot) });
+                let segment = unsafe { self.engine.slots.shared(at.slot) };
+                self.segments.push(match segment.mapping() {
+                    Some(mapping) => Held::Mapped(segment, mapping),
+                    None => Held::Cold(Hold::new(segment)),
+                });
             }
         }
     }
@@ -125,22 +156,34 @@ impl Iter {
     }
 
     /// The record at `at` if it is one to return.
-    fn record(&self, at: Location) -> Result<Option<Raw>> {
-        let Some(segment) = self.segments.iter().find(|s| s.id.slot == at.slot) else {
-            unreachable!("load_group took the segment of every entry")
-        };
-        // SAFETY: the segment is held, and an entry was published for the record.
-        unsafe {
-            let Some(raw) = Raw::read(segment.base(), segment.len(), at) else {
-                return Err(segment.damaged(at.offset as usize));
-            };
-            if !segment.trusted && !raw.verifies(segment.seed) {
-                return Err(segment.damaged(at.offset as usize));
+    fn record(&mut self, at: Location) -> Result<Option<Raw>> {
+        let place = self.segments.binary_search_by_key(&std::cmp::Reverse(at.slot), |held| {
+            std::cmp::Reverse(held.slot())
+        });
+        let Ok(place) = place else { unreachable!("load_group took the segment of every entry") };
+        let offset = at.offset as usize;
+        let raw = match &self.segments[place] {
+            Held::Mapped(segment, mapping) => {
+                // SAFETY: the mapping is held, and an entry was published for the record.
+                let raw = unsafe { Raw::read(mapping.address(), mapping.len(), at) };
+                let raw = raw.ok_or_else(|| segment.damaged(offset))?;
+                segment.touch(offset, offset + raw.header.total_len());
+                // SAFETY: likewise.
+                if !segment.trusted && !unsafe { raw.verifies(segment.seed) } {
+                    return Err(segment.damaged(offset));
+                }
+                raw
             }
-            let wanted = raw.header.kind == Kind::Put as u8
-                && raw.key().starts_with(&self.prefix)
-                && self.only.is_none_or(|s| s == self.origin.shard(&self.engine.hasher, raw.key()));
-            Ok(wanted.then_some(raw))
-        }
+            Held::Cold(hold) => match stored::read(hold.segment(), offset, true)? {
+                Some(record) => self.stored.insert(record).raw(),
+                None => unreachable!("a read that waits has an answer"),
+            },
+        };
+        // SAFETY: the mapping or the record is held.
+        let key = unsafe { raw.key() };
+        let wanted = raw.header.kind == Kind::Put as u8
+            && key.starts_with(&self.prefix)
+            && self.only.is_none_or(|s| s == self.origin.shard(&self.engine.hasher, key));
+        Ok(wanted.then_some(raw))
     }
 }

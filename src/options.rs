@@ -32,8 +32,11 @@ pub struct Options {
     pub durability: Durability,
     /// Longest time between two syncs under [`Durability::Periodic`].
     pub sync_interval: Duration,
-    /// Ceiling in bytes for what the engine keeps resident.
+    /// Ceiling in bytes for what the engine keeps resident. By default 2 GiB, or half of what the
+    /// process's container (its Linux control group) may have, if that is less.
     pub memory_limit: u64,
+    /// Keep what the cache of cold values holds compressed, where that gains something.
+    pub cache_compression: bool,
     /// Create the directory when it does not exist.
     pub create_if_missing: bool,
     /// Refuse to open a database that exists.
@@ -68,7 +71,8 @@ impl Default for Options {
             shards: None,
             durability: Durability::Periodic,
             sync_interval: Duration::from_millis(100),
-            memory_limit: 2 << 30,
+            memory_limit: default_memory_limit(crate::sys::cgroup::memory_limit()),
+            cache_compression: false,
             create_if_missing: true,
             error_if_exists: false,
             read_only: false,
@@ -86,12 +90,23 @@ impl Default for Options {
     }
 }
 
+/// The default of `memory_limit`: 2 GiB, or half of what the process's container may have, if that
+/// is less.
+fn default_memory_limit(container: Option<u64>) -> u64 {
+    let half = container.map_or(u64::MAX, |bytes| bytes / 2);
+    half.clamp(MEMORY_LIMIT_MIN, 2 << 30)
+}
+
+/// Least that `memory_limit` takes.
+pub(crate) const MEMORY_LIMIT_MIN: u64 = 1 << 20;
+
 /// Every option name, in the order of the documentation.
 pub const OPTION_NAMES: &[&str] = &[
     "shards",
     "durability",
     "sync_interval_ms",
     "memory_limit",
+    "cache_compression",
     "create_if_missing",
     "error_if_exists",
     "read_only",
@@ -133,7 +148,8 @@ impl Options {
                 }
             }
             "sync_interval_ms" => self.sync_interval = millis(name, value, 1)?,
-            "memory_limit" => self.memory_limit = size(name, value, 1 << 20)?,
+            "memory_limit" => self.memory_limit = size(name, value, MEMORY_LIMIT_MIN)?,
+            "cache_compression" => self.cache_compression = boolean(name, value)?,
             "create_if_missing" => self.create_if_missing = boolean(name, value)?,
             "error_if_exists" => self.error_if_exists = boolean(name, value)?,
             "read_only" => self.read_only = boolean(name, value)?,
@@ -225,6 +241,14 @@ mod tests {
             };
             Options::new().set(name, value).unwrap();
         }
+    }
+
+    #[test]
+    fn a_container_lowers_the_default_memory_limit() {
+        assert_eq!(default_memory_limit(None), 2 << 30);
+        assert_eq!(default_memory_limit(Some(64 << 30)), 2 << 30);
+        assert_eq!(default_memory_limit(Some(512 << 20)), 256 << 20);
+        assert_eq!(default_memory_limit(Some(4096)), MEMORY_LIMIT_MIN);
     }
 
     #[test]

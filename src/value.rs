@@ -1,9 +1,15 @@
 //! Pinned values: bytes that stay where they are, whatever happens to the key or the database.
 //!
-//! Invariant: the owner word keeps the bytes. It is a reference to a segment.
+//! Invariant: the owner word keeps the bytes. It is a reference to the mapping of a segment or,
+//! with its lowest bit set, to a record that was read from a cold segment.
 
-use crate::log::segment::Segment;
+use crate::log::stored::Stored;
+use crate::sys::map::Mapping;
 use std::sync::Arc;
+
+/// Set in the owner word of a value that was read from a cold segment.
+const STORED: usize = 1;
+const _: () = assert!(align_of::<Mapping>() > STORED && align_of::<Stored>() > STORED);
 
 /// A value that is not copied. It stays valid and unchanged while it is held, even past the close
 /// of its database.
@@ -19,14 +25,20 @@ unsafe impl Send for Pinned {}
 unsafe impl Sync for Pinned {}
 
 impl Pinned {
-    /// A value that lies in `segment`.
+    /// A value that lies in the mapping of a segment.
     ///
     /// # Safety
-    /// `value` lies in the segment's mapping, in a complete record.
+    /// `value` lies in the mapping, in a complete record.
     #[inline]
-    pub(crate) unsafe fn of_segment(value: &[u8], segment: Arc<Segment>) -> Pinned {
-        let owner = Arc::into_raw(segment) as usize;
+    pub(crate) unsafe fn of_segment(value: &[u8], mapping: Arc<Mapping>) -> Pinned {
+        let owner = Arc::into_raw(mapping) as usize;
         Pinned { data: value.as_ptr(), len: value.len(), owner }
+    }
+
+    /// The value of a record that was read.
+    pub(crate) fn of_stored(record: Arc<Stored>) -> Pinned {
+        let (data, len) = (record.value().as_ptr(), record.value().len());
+        Pinned { data, len, owner: Arc::into_raw(record) as usize | STORED }
     }
 
     /// Takes the value apart for a foreign caller: address, length, owner word (never 0).
@@ -62,7 +74,14 @@ impl std::fmt::Debug for Pinned {
 impl Drop for Pinned {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the owner word is a reference given to this value alone.
-        unsafe { drop(Arc::from_raw(self.owner as *const Segment)) }
+        // SAFETY: the owner word is a reference given to this value alone, of the kind that its
+        // lowest bit says.
+        unsafe {
+            if self.owner & STORED == 0 {
+                drop(Arc::from_raw(self.owner as *const Mapping));
+            } else {
+                drop(Arc::from_raw((self.owner & !STORED) as *const Stored));
+            }
+        }
     }
 }

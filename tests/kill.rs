@@ -53,3 +53,9 @@ fn acknowledged_writes_survive_under_periodic() {
 fn acknowledged_writes_survive_under_sync() {
     kills("sync", 60);
 }
+
+/// All that is sealed is read from files.
+#[test]
+fn acknowledged_writes_survive_with_little_memory() {
+    kills("process, little memory", 30);
+}

@@ -159,7 +159,15 @@ impl Held {
     }
 }
 
-fn run(path: Option<&Path>, options: &Options, steps: u64, reopen: bool) {
+/// A number of the statistics in JSON, from the part `part`.
+fn number(db: &Db, part: &str, name: &str) -> u64 {
+    let json: serde_json::Value = serde_json::from_str(&db.stats_json()).unwrap();
+    json[part][name].as_u64().unwrap()
+}
+
+/// Returns how many records were read from segments that are not mapped.
+fn run(path: Option<&Path>, options: &Options, steps: u64, reopen: bool) -> u64 {
+    let mut cold_reads = 0;
     let seed = seed();
     println!("WARP_SEED={seed}");
     let mut random = Random(seed);
@@ -176,6 +184,7 @@ fn run(path: Option<&Path>, options: &Options, steps: u64, reopen: bool) {
                 2 => db.compact().unwrap(),
                 _ => {
                     check_all(&db, &model);
+                    cold_reads += number(&db, "memory", "cold_reads");
                     db.close().unwrap();
                     db = Db::open(path, options).unwrap();
                 }
@@ -189,7 +198,9 @@ fn run(path: Option<&Path>, options: &Options, steps: u64, reopen: bool) {
         }
     }
     check_all(&db, &model);
+    cold_reads += number(&db, "memory", "cold_reads");
     db.close().unwrap();
+    cold_reads
 }
 
 fn options(pairs: &[(&str, &str)]) -> Options {
@@ -200,7 +211,7 @@ fn options(pairs: &[(&str, &str)]) -> Options {
 
 #[test]
 fn in_memory() {
-    run(None, &Options::new(), steps(10_000), false);
+    assert_eq!(run(None, &Options::new(), steps(10_000), false), 0);
 }
 
 #[test]
@@ -222,4 +233,27 @@ fn synced_writes() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(&[("durability", "sync"), ("shards", "3")]);
     run(Some(&dir.path().join("db")), &options, steps(2_000), true);
+}
+
+/// Far more data than memory: most reads, overwrites, deletes, iterators and compactions meet
+/// segments that are not mapped.
+#[test]
+fn on_disk_with_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&[("shards", "3"), ("memory_limit", "1M"), ("sync_interval_ms", "5")]);
+    let cold_reads = run(Some(&dir.path().join("db")), &options, steps(6_000), true);
+    assert!(cold_reads > 1_000, "only {cold_reads} records were read from cold segments");
+}
+
+#[test]
+fn synced_writes_with_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&[
+        ("durability", "sync"),
+        ("shards", "2"),
+        ("memory_limit", "1M"),
+        ("cache_compression", "true"),
+    ]);
+    let cold_reads = run(Some(&dir.path().join("db")), &options, steps(2_000), true);
+    assert!(cold_reads > 100, "only {cold_reads} records were read from cold segments");
 }

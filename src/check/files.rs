@@ -11,9 +11,10 @@ use crate::engine::Home;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::resync::Resync;
 use crate::log::segment::{self, Identity, Seed, SEGMENT_HEADER, SEGMENT_LEN_MAX};
-use crate::sys::io::{read_file, File};
+use crate::sys::io::{read_file, Io};
 use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind as IoKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What is read at once, and what is given up at once where the device fails.
@@ -38,7 +39,10 @@ pub(crate) struct SegmentFile {
     pub(crate) later_synced: bool,
     /// Left behind by an earlier recovery or a compaction: nothing in it counts.
     pub(crate) leftover: bool,
-    file: Box<dyn File>,
+    /// The file is opened anew for each read: there may be more of them than a process can have
+    /// open.
+    io: Arc<dyn Io>,
+    path: PathBuf,
 }
 
 /// All of a directory.
@@ -153,7 +157,8 @@ impl Files {
             end: None,
             later_synced: false,
             leftover: unused,
-            file,
+            io: home.io.clone(),
+            path,
         });
         Ok(())
     }
@@ -403,16 +408,25 @@ impl SegmentFile {
             damage.push(Damage::new(DamageKind::File, &self.name, what).at(len, self.len));
         }
         let mut bytes = vec![0; len];
+        let file = match self.io.open(&self.path, false) {
+            Ok(file) => file,
+            Err(e) => {
+                let what = Error::os("open", &e).message().to_owned();
+                let one = Damage::new(DamageKind::Unreadable, &self.name, what);
+                damage.push(one.at(0, len));
+                return bytes;
+            }
+        };
         let mut at = 0;
         for part in bytes.chunks_mut(READ) {
             let begin = at;
             at += part.len();
-            if self.file.read_exact_at(part, begin as u64).is_ok() {
+            if file.read_exact_at(part, begin as u64).is_ok() {
                 continue;
             }
             let mut at = begin;
             for part in part.chunks_mut(READ_MIN) {
-                if let Err(e) = self.file.read_exact_at(part, at as u64) {
+                if let Err(e) = file.read_exact_at(part, at as u64) {
                     part.fill(0);
                     let what = Error::os("read", &e).message().to_owned();
                     let one = Damage::new(DamageKind::Unreadable, &self.name, what);

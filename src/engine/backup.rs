@@ -21,6 +21,7 @@ use super::meta::{CHECKPOINT, LOCK, MANIFEST, STATE};
 use super::{image, Engine, Home};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::segment::{file_name, Segment, SEALED_AT, SEGMENT_HEADER};
+use crate::log::stored::{Reader, WINDOW};
 use crate::sys::io::{read_file, replace_file, Io};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -154,9 +155,10 @@ impl<'a> Target<'a> {
                 Err(_) => {}
             }
         }
-        let _guard = crate::epoch::pin();
+        let guard = crate::epoch::pin();
         // SAFETY: the guard and the lock of compaction keep the segment in its slot.
-        let segment = unsafe { engine.slots.share(info.slot) };
+        let segment = unsafe { engine.slots.shared(info.slot) };
+        drop(guard);
         self.copy(&segment, &name, info.end as usize)
     }
 
@@ -167,10 +169,11 @@ impl<'a> Target<'a> {
         let write = |bytes: &[u8], at: usize| {
             file.write_all_at(bytes, at as u64).map_err(|e| self.failed("write", &temporary, &e))
         };
-        for at in (0..end).step_by(1 << 20) {
-            // SAFETY: below the log's tail nothing changes but the mark in the header, which is
-            // written over next.
-            write(unsafe { segment.bytes(at, end.min(at + (1 << 20))) }, at)?;
+        // Below the log's tail nothing changes but the mark in the header, which is written over
+        // next.
+        let mut reader = Reader::new(segment)?;
+        for at in (0..end).step_by(WINDOW) {
+            write(reader.bytes(at, end.min(at + WINDOW))?, at)?;
         }
         // What the header says of the log since, and of the device, is not so of this copy.
         write(&[0; SEGMENT_HEADER - SEALED_AT], SEALED_AT)?;

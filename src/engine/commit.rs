@@ -13,6 +13,7 @@
 //! A crash before 3 leaves records that nobody acknowledged; recovery may find some. A failed
 //! sync halts the database: the group is told so, and its entries are never published.
 
+use super::cold::Cold;
 use super::durability::sync_failed;
 use super::write::{Change, Locked, Prepared, Write};
 use super::Engine;
@@ -108,9 +109,10 @@ impl Engine {
         loop {
             let version = self.placement.version();
             let hash = self.hash_of(write.key());
-            if let Some(answer) = self.join(Request::One(write, hash, version)) {
-                return answer;
-            }
+            let Some(done) = self.join(Request::One(write, hash, version)) else { continue };
+            let random = self.passes.syncs().wrapping_mul(hash.0 | 1);
+            self.source.pressure.hold_back(write.len(), random);
+            return done;
         }
     }
 
@@ -121,14 +123,19 @@ impl Engine {
             if batch.ops.is_empty() {
                 return self.check_writable();
             }
-            if let Some(answer) = self.join(Request::Batch(&batch)) {
-                return answer.map(|_| ());
-            }
+            let Some(done) = self.join(Request::Batch(&batch)) else { continue };
+            done?;
+            self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
+            return Ok(());
         }
     }
 
     fn join(&self, request: Request) -> Answer {
-        if let Err(e) = self.check_writable() {
+        // The leader will look again, and find it in the cache.
+        let ready = self
+            .check_writable()
+            .and_then(|()| self.read_request_ahead(&request, &mut Cold::default()));
+        if let Err(e) = ready {
             return Some(Err(e));
         }
         let member = Member { request, turn: Mutex::new(Turn::Waiting), changed: Condvar::new() };
@@ -147,6 +154,16 @@ impl Engine {
         match member.wait() {
             Turn::Done(answer) => answer,
             Turn::Lead | Turn::Waiting => unreachable!("the leader is in its own group"),
+        }
+    }
+
+    /// Reads what a request will look at under the locks, as far as it is cold.
+    fn read_request_ahead(&self, request: &Request, cold: &mut Cold) -> Result<()> {
+        match request {
+            Request::One(write, hash, _) => self.read_ahead(*hash, write.key(), cold),
+            Request::Batch(batch) => {
+                batch.ops.iter().try_for_each(|op| self.read_ahead(op.hash, op.op.key, cold))
+            }
         }
     }
 
@@ -178,25 +195,31 @@ impl Engine {
         }
     }
 
-    fn commit_group(&self, requests: &[Request]) -> Vec<Answer> {
+    fn commit_group<'a>(&self, requests: &[Request<'a>]) -> Vec<Answer> {
         let all_fail = |e: Error| requests.iter().map(|_| Some(Err(e.clone()))).collect();
         if let Err(e) = self.check_writable() {
             return all_fail(e);
         }
         let home = self.commits.home.load(Ordering::Relaxed) % self.shards.len();
+        let mut cold = Cold::default();
+        let read = |request: &Request| self.read_request_ahead(request, &mut cold);
+        let ahead: Vec<Result<()>> = requests.iter().map(read).collect();
         let mut locked = self.lock_shards(shards_of(self, requests, home).into_iter());
         let ordinal = locked.state(home).log.ordinal();
-        let mut group = Group { engine: self, home, changes: Vec::new() };
-        let append = |r| self.is_current(r, &mut locked).then(|| group.append(r, &mut locked));
-        let mut answers: Vec<Answer> = requests.iter().map(append).collect();
-        let changes = group.changes;
+        let mut group = Group { engine: self, home, changes: Vec::new(), cold };
+        let append = |(request, ahead): (&Request<'a>, Result<()>)| {
+            let is_current = self.is_current(request, &mut locked);
+            is_current.then(|| ahead.and_then(|()| group.append(request, &mut locked)))
+        };
+        let mut answers: Vec<Answer> = requests.iter().zip(ahead).map(append).collect();
+        let Group { changes, mut cold, .. } = group;
         if let Err(e) = self.check_writable() {
             answers = all_fail(e);
         } else if !changes.is_empty() {
             let done = self.sync_log(home, &mut locked).and_then(|()| {
                 changes.iter().try_for_each(|change| {
-                    self.publish(locked.state(self.shard_number(change.hash)), *change)
-                        .inspect_err(|e| self.halt(e.clone()))
+                    let state = locked.state(self.shard_number(change.hash));
+                    self.publish(state, *change, &mut cold).inspect_err(|e| self.halt(e.clone()))
                 })
             });
             if let Err(e) = done {
@@ -277,6 +300,8 @@ struct Group<'e, 'a> {
     home: usize,
     /// What will be published, in order.
     changes: Vec<Change<'a>>,
+    /// What was read for it.
+    cold: Cold<'e>,
 }
 
 impl<'a> Group<'_, 'a> {
@@ -292,7 +317,7 @@ impl<'a> Group<'_, 'a> {
                 {
                     return self.append_batch_after_pending(batch, locked);
                 }
-                let changes = self.engine.append_batch(batch, self.home, locked)?;
+                let changes = self.engine.append_batch(batch, self.home, locked, &mut self.cold)?;
                 self.changes.extend(changes);
                 Ok(true)
             }
@@ -310,10 +335,10 @@ impl<'a> Group<'_, 'a> {
         let found = match self.pending(key) {
             Some(Change { kind: Kind::Put, at, .. }) => {
                 // SAFETY: the locks keep the record, which this group wrote.
-                Some(unsafe { engine.slots.record(at)? })
+                unsafe { engine.record(at, &mut self.cold)? }
             }
             Some(_) => None,
-            None => engine.current(hash, key)?.map(|(_, found)| found),
+            None => engine.current(hash, key, &mut self.cold)?.map(|(_, found)| found),
         };
         // SAFETY: the locks keep the record.
         let current = found.as_ref().map(|found| unsafe { found.raw.value() });
@@ -343,10 +368,14 @@ impl<'a> Group<'_, 'a> {
         self.engine.sync_log(self.home, locked)?;
         for change in self.changes.drain(..) {
             self.engine
-                .publish(locked.state(self.engine.shard_number(change.hash)), change)
+                .publish(
+                    locked.state(self.engine.shard_number(change.hash)),
+                    change,
+                    &mut self.cold,
+                )
                 .inspect_err(|e| self.engine.halt(e.clone()))?;
         }
-        let changes = self.engine.append_batch(batch, self.home, locked)?;
+        let changes = self.engine.append_batch(batch, self.home, locked, &mut self.cold)?;
         self.changes.extend(changes);
         Ok(true)
     }
@@ -365,7 +394,8 @@ mod tests {
     #[test]
     fn a_group_whose_first_sync_fails_is_not_acknowledged() {
         let disk = Disk::new(1);
-        let engine = Setup { shards: 1, durability: Durability::Sync }.open(&disk).unwrap();
+        let engine =
+            Setup { shards: 1, durability: Durability::Sync, cold: false }.open(&disk).unwrap();
         engine.put(b"before", b"").unwrap();
         let mut batch = Batch::new();
         batch.delete(b"key").unwrap();

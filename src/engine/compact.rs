@@ -29,16 +29,19 @@
 //! Implementation of a Log-Structured File System" (1992): free space gained, times age, over the
 //! work of moving what lives.
 
+use super::cold::Cold;
 use super::rules::PLACE;
 use super::{Engine, ShardState};
 use crate::epoch;
 use crate::error::{Error, Result};
 use crate::index::entry::Location;
+use crate::log::pressure::Cause;
 use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
+use crate::log::stored::Reader;
 use crate::sabotage::{self, Sabotage};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +49,8 @@ use std::time::Duration;
 /// goes on until it is less than the second.
 const BEGIN_PERCENT: u64 = 20;
 const END_PERCENT: u64 = 15;
+/// In a database in memory that is nearly at its limit it begins at this.
+const TIGHT_PERCENT: u64 = 2;
 /// Writers are held back when the dead share passes this, the more the further.
 const SLOW_PERCENT: u64 = 45;
 /// Deletes that wait for older segments to go are swept for when they are this share.
@@ -54,8 +59,6 @@ const SWEEP_PERCENT: u64 = 10;
 const GARBAGE_MIN: u64 = 4 << 20;
 /// How often the thread looks.
 const LOOK: Duration = Duration::from_millis(50);
-/// Longest time that a writer is held back for each 64 KiB it writes, in microseconds.
-const SLOWDOWN_MAX: u32 = 20_000;
 
 /// The state of compaction.
 #[derive(Default)]
@@ -68,9 +71,6 @@ pub(crate) struct Compaction {
     stopping: AtomicBool,
     moved: AtomicU64,
     freed: AtomicU64,
-    /// What each writer waits for each 64 KiB, in microseconds; 0 nearly always.
-    slowdown: AtomicU32,
-    slowed: AtomicU64,
 }
 
 /// Segments on their way out.
@@ -100,32 +100,11 @@ impl Compaction {
         self.freed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn slowdown_micros(&self) -> u64 {
-        self.slowed.load(Ordering::Relaxed)
-    }
-
-    /// Holds a writer of `bytes` back if compaction has fallen behind: every 64 KiB on average,
-    /// for which `random` decides.
-    #[inline(always)]
-    pub(crate) fn hold_back(&self, bytes: usize, random: u64) {
-        if self.slowdown.load(Ordering::Relaxed) != 0 && (random & 0xffff) < bytes as u64 {
-            self.wait_a_little();
-        }
-    }
-
-    #[cold]
-    fn wait_a_little(&self) {
-        let micros = u64::from(self.slowdown.load(Ordering::Relaxed));
-        self.slowed.fetch_add(micros, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_micros(micros));
-    }
-
     /// Tells the thread to end, in the middle of a victim if need be.
     pub(crate) fn close(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         *self.closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.wake.notify_all();
-        self.slowdown.store(0, Ordering::Relaxed);
     }
 
     /// Keeps compaction out for as long as the guard lives.
@@ -145,11 +124,17 @@ impl Compaction {
         }
         let (safe, published) = (epoch::safe_epoch(), engine.checkpoints.last_begun_published());
         let early = engine.home.is_none() || sabotage::is(Sabotage::EarlyFree);
-        let is_free = |e: &Emptied| e.epoch < safe && (early || e.checkpoint < published);
+        let is_free = |e: &Emptied| {
+            // In this order: once the epoch has passed nobody new begins to read.
+            e.epoch < safe && !e.segment.has_readers() && (early || e.checkpoint < published)
+        };
         let (free, rest) = std::mem::take(&mut freeing.emptied).into_iter().partition(is_free);
         freeing.emptied = rest;
         let free: Vec<Emptied> = free;
         for Emptied { segment, .. } in free {
+            if let Some(map) = segment.mapping() {
+                engine.memory.count_held(&map);
+            }
             if let Some(table) = engine.slots.clear(segment.id.slot) {
                 freeing.cleared.push((table, epoch::retire_epoch()));
             }
@@ -193,7 +178,13 @@ impl Engine {
         let (mut used, mut garbage, mut victims) = self.candidates();
         self.set_slowdown(used, garbage);
         self.sweep(used, &victims)?;
-        if garbage < GARBAGE_MIN || garbage * 100 < used * BEGIN_PERCENT {
+        // Memory that cannot be had from anywhere else is worth the work at once.
+        let tight = self.home.is_none() && self.source.anonymous.is_tight();
+        let (begin, end, least) = match tight {
+            true => (TIGHT_PERCENT, 0, 0),
+            false => (BEGIN_PERCENT, END_PERCENT, GARBAGE_MIN),
+        };
+        if garbage < least || garbage * 100 < used * begin || garbage == 0 {
             return Ok(());
         }
         let newest = self.source.newest_generation() as f64;
@@ -203,10 +194,9 @@ impl Engine {
         };
         victims.sort_by(|a, b| benefit(b).total_cmp(&benefit(a)));
         let mut emptied = 0;
-        for victim in victims.iter().filter(|v| v.garbage * 10 > v.used) {
-            if garbage * 100 < used * END_PERCENT
-                || self.compaction.stopping.load(Ordering::Relaxed)
-            {
+        let worth = if tight { 50 } else { 10 };
+        for victim in victims.iter().filter(|v| v.garbage * worth > v.used) {
+            if garbage * 100 < used * end || self.compaction.stopping.load(Ordering::Relaxed) {
                 break;
             }
             if self.empty(&victim.segment)? {
@@ -337,7 +327,9 @@ impl Engine {
     fn set_slowdown(&self, used: u64, garbage: u64) {
         let percent = if garbage < 16 * GARBAGE_MIN { 0 } else { garbage * 100 / used.max(1) };
         let over = percent.saturating_sub(SLOW_PERCENT) as u32;
-        self.compaction.slowdown.store((over * over * 20).min(SLOWDOWN_MAX), Ordering::Relaxed);
+        let micros =
+            if self.compaction.stopping.load(Ordering::Relaxed) { 0 } else { over * over * 20 };
+        self.source.pressure.set(Cause::Garbage, micros);
     }
 
     /// Moves all that lives in a segment away. False: it was stopped, or the segment is damaged.
@@ -349,13 +341,14 @@ impl Engine {
             self.run_pass(self.token())?;
         }
         let oldest_other = oldest_other(&self.slots.all(), victim);
+        let mut reader = Reader::new(victim)?;
         let (mut at, mut moved) = (SEGMENT_HEADER, 0u64);
         while at < end {
             if self.compaction.stopping.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            // SAFETY: a sealed segment is not written.
-            let Some(record) = (unsafe { victim.verified(at) }) else {
+            self.source.pressure.wait_for_room(&self.compaction.stopping);
+            let Some(record) = reader.record(at, end)? else {
                 self.compaction.freeing().damaged.insert(victim.id.generation);
                 return Ok(false);
             };
@@ -389,6 +382,8 @@ impl Engine {
     ) -> Result<u64> {
         let hash = self.hash_of(record.key);
         let shard = self.shard(hash);
+        let mut group = Cold::default();
+        self.read_group_ahead(record.key, &mut group)?;
         let mut state = shard.lock();
         let head = (record.kind, 0, record.seq);
         let len = record.total_len();
@@ -410,20 +405,27 @@ impl Engine {
             shard.index.update(hash, place, at);
         }
         victim.dead_bytes.fetch_add(len as u64, Ordering::Relaxed);
-        let group = self.pull_group(&mut state, record.key)?;
-        Ok(len as u64 + group)
+        let pulled = self.pull_group(&mut state, record.key, &mut group)?;
+        Ok(len as u64 + pulled)
+    }
+
+    /// Reads what [`Engine::pull_group`] will look at under the lock, as far as it is cold.
+    fn read_group_ahead(&self, key: &[u8], cold: &mut Cold) -> Result<()> {
+        let member = self.placement.rules().and_then(|rules| rules.member(key, PLACE));
+        let mut others = member.iter().flat_map(|member| member.others());
+        others.try_for_each(|key| self.read_ahead(self.hash_of(&key), &key, cold))
     }
 
     /// Moves the other records of a key's group behind the one that was moved, so that a group lies
     /// in one place. Under the lock of the shard, which has all of them. Returns the bytes copied.
-    fn pull_group(&self, state: &mut ShardState, key: &[u8]) -> Result<u64> {
+    fn pull_group(&self, state: &mut ShardState, key: &[u8], cold: &mut Cold) -> Result<u64> {
         let Some(member) = self.placement.rules().and_then(|rules| rules.member(key, PLACE)) else {
             return Ok(0);
         };
         let mut moved = 0;
         for key in member.others() {
             let hash = self.hash_of(&key);
-            let Some((place, found)) = self.current(hash, &key)? else { continue };
+            let Some((place, found)) = self.current(hash, &key, cold)? else { continue };
             // SAFETY: the shard's lock is held, and an entry names the slot.
             let segment = unsafe { self.slots.segment(found.at.slot) };
             let len = found.raw.header.total_len();

@@ -16,6 +16,7 @@ use super::Engine;
 use crate::error::{Error, Result};
 use crate::index::entry::Location;
 use crate::index::rows::GROUPS;
+use crate::index::words_of;
 use crate::sys;
 use crate::sys::io::{File, Io};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 const MAGIC: u32 = u32::from_le_bytes(*b"WIMG");
 const BLOCK_HEADER: usize = 32;
 /// A block is written once its payload reaches this.
-const BLOCK_BYTES: usize = 1 << 20;
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// Threads for work that is spread over shards.
 pub(crate) fn workers(io: &dyn Io, parts: usize) -> usize {
@@ -126,21 +127,29 @@ struct BlockHeader {
 }
 
 /// Loads an image of `blocks` blocks into empty indexes. False: it is damaged, or not of these
-/// segments; the indexes are then to be thrown away.
+/// segments; the indexes are then to be thrown away. Blocks are read one at a time, so this takes
+/// memory for one on each thread.
 pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool> {
     let os = |e: std::io::Error| Error::os("read the index image", &e);
     let len = file.len().map_err(os)? as usize;
     if len == 0 {
         return Ok(blocks == 0);
     }
-    let map = file.map(len, false).map_err(os)?;
-    // SAFETY: the map is of `len` bytes, and nobody writes an image after it was published.
-    let bytes = unsafe { std::slice::from_raw_parts(map.address(), len) };
-    let Some(headers) = headers(bytes, blocks, engine.shards.len()) else { return Ok(false) };
+    let Some(headers) = read_headers(file, len, blocks, engine.shards.len()).map_err(os)? else {
+        return Ok(false);
+    };
+    // All that a place is checked against, in few cache lines.
+    let ends = engine.slots.ends();
     let (next, good) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || -> Result<()> {
+        let mut bytes = Vec::new();
         while let Some(header) = headers.get(next.fetch_add(1, Ordering::Relaxed)) {
-            good.fetch_add(usize::from(load_block(engine, bytes, header)?), Ordering::Relaxed);
+            bytes.clear();
+            bytes.resize(BLOCK_HEADER + header.payload, 0);
+            file.read_exact_at(&mut bytes, (header.at - BLOCK_HEADER) as u64).map_err(os)?;
+            let header = BlockHeader { at: BLOCK_HEADER, ..*header };
+            let loaded = load_block(engine, &ends, &bytes, &header)?;
+            good.fetch_add(usize::from(loaded), Ordering::Relaxed);
         }
         Ok(())
     };
@@ -148,9 +157,10 @@ pub(crate) fn load(engine: &Engine, file: &dyn File, blocks: u64) -> Result<bool
     Ok(good.into_inner() == headers.len())
 }
 
-/// The header of the block at `at`, if its lengths lie within the file and its numbers in range.
-fn header(bytes: &[u8], at: usize, shards: usize) -> Option<BlockHeader> {
-    let head = bytes.get(at..)?.get(..BLOCK_HEADER)?;
+/// The header of the block at `at` of a file of `len` bytes, which begins with `head`, if its
+/// lengths lie within the file and its numbers in range.
+fn header(head: &[u8], at: usize, len: usize, shards: usize) -> Option<BlockHeader> {
+    let head = head.get(..BLOCK_HEADER)?;
     let n = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
     let payload = usize::try_from(u64::from(n(16)) | u64::from(n(20)) << 32).ok()?;
     let header = BlockHeader {
@@ -162,29 +172,38 @@ fn header(bytes: &[u8], at: usize, shards: usize) -> Option<BlockHeader> {
         crc: n(24),
     };
     let fits = n(0) == MAGIC
-        && header.at.checked_add(payload)? <= bytes.len()
+        && header.at.checked_add(payload)? <= len
         && header.shard < shards
         && header.first + header.groups <= GROUPS;
     fits.then_some(header)
 }
 
 /// The headers of all blocks; `None` if they are not a whole image of `shards` shards.
-fn headers(bytes: &[u8], blocks: u64, shards: usize) -> Option<Vec<BlockHeader>> {
+fn read_headers(
+    file: &dyn File,
+    len: usize,
+    blocks: u64,
+    shards: usize,
+) -> std::io::Result<Option<Vec<BlockHeader>>> {
     let mut headers = Vec::new();
     let mut groups = vec![[false; GROUPS]; shards];
-    let mut at = 0;
+    let (mut at, mut head) = (0, [0; BLOCK_HEADER]);
     for _ in 0..blocks {
-        let header = header(bytes, at, shards)?;
+        if at + BLOCK_HEADER > len {
+            return Ok(None);
+        }
+        file.read_exact_at(&mut head, at as u64)?;
+        let Some(header) = header(&head, at, len, shards) else { return Ok(None) };
         for there in &mut groups[header.shard][header.first..header.first + header.groups] {
             // Each group once: a second one would be laid over the first.
             if std::mem::replace(there, true) {
-                return None;
+                return Ok(None);
             }
         }
         headers.push(header);
         at = header.at + header.payload;
     }
-    groups.iter().flatten().all(|there| *there).then_some(headers)
+    Ok(groups.iter().flatten().all(|there| *there).then_some(headers))
 }
 
 /// Whether a block's checksum fits.
@@ -196,14 +215,11 @@ fn verifies(bytes: &[u8], header: &BlockHeader) -> bool {
 }
 
 /// The lines of the next group of a payload; `None` if it ends too early.
-fn take_group<'a>(payload: &mut &'a [u8], words: &mut Vec<u64>) -> Option<&'a [u8]> {
+fn take_group<'a>(payload: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (head, rest) = payload.split_first_chunk::<8>()?;
     let lines = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     let (body, rest) = rest.split_at_checked(lines * 64)?;
     *payload = rest;
-    words.clear();
-    let word = |b: &[u8]| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-    words.extend(body.chunks_exact(8).map(word));
     Some(body)
 }
 
@@ -228,7 +244,8 @@ pub(crate) fn inspect(
     let mut groups = vec![[false; GROUPS]; shards];
     let (mut at, mut words) = (0, Vec::new());
     for block in 0..blocks {
-        let Some(header) = header(bytes, at, shards) else {
+        let head = bytes.get(at..).unwrap_or_default();
+        let Some(header) = header(head, at, bytes.len(), shards) else {
             let what = format!("the header of block {block} of {blocks} is damaged or cut off");
             defects.push((at.min(bytes.len()), bytes.len(), what));
             return defects;
@@ -242,10 +259,12 @@ pub(crate) fn inspect(
         }
         let mut payload = &bytes[header.at..end];
         for group in header.first..header.first + header.groups {
-            let Some(body) = take_group(&mut payload, &mut words) else {
+            let Some(body) = take_group(&mut payload) else {
                 defects.push((at, end, format!("block {block} ends too early")));
                 break;
             };
+            words.clear();
+            words.extend(words_of(body));
             if std::mem::replace(&mut groups[header.shard][group], true) {
                 let what = format!("group {group} of shard {} is there twice", header.shard);
                 defects.push((at, end, what));
@@ -263,25 +282,21 @@ pub(crate) fn inspect(
     defects
 }
 
-fn load_block(engine: &Engine, bytes: &[u8], header: &BlockHeader) -> Result<bool> {
+fn load_block(engine: &Engine, ends: &[u32], bytes: &[u8], header: &BlockHeader) -> Result<bool> {
     if !verifies(bytes, header) {
         return Ok(false);
     }
     let mut payload = &bytes[header.at..header.at + header.payload];
-    let is_valid = |at: Location| at.offset != 0 && engine.slots.covers(at);
+    let groups: Option<Vec<&[u8]>> = (0..header.groups).map(|_| take_group(&mut payload)).collect();
+    let (Some(groups), true) = (groups, payload.is_empty()) else { return Ok(false) };
+    let is_valid = |at: Location| {
+        at.offset != 0 && ends.get(at.slot as usize).is_some_and(|end| at.offset < *end)
+    };
     let shard = &engine.shards[header.shard];
-    let mut words = Vec::new();
-    for group in header.first..header.first + header.groups {
-        if take_group(&mut payload, &mut words).is_none() {
-            return Ok(false);
-        }
-        let mut state = shard.lock();
-        // SAFETY: the shard's lock is held.
-        let loaded = unsafe { shard.index.load_group(group, &words, is_valid) };
-        match loaded.map_err(|e| Error::os("allocate the index", &e))? {
-            Some(keys) => state.keys += keys as u64,
-            None => return Ok(false),
-        }
-    }
-    Ok(payload.is_empty())
+    let mut state = shard.lock();
+    // SAFETY: the shard's lock is held, and the database is not open yet.
+    let loaded = unsafe { shard.index.load_groups(header.first, &groups, is_valid) };
+    let keys = loaded.map_err(|e| Error::os("allocate the index", &e))?;
+    state.keys += keys.unwrap_or(0) as u64;
+    Ok(keys.is_some())
 }

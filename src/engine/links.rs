@@ -19,6 +19,7 @@
 //! 2. What is learned takes [`LEARNED_BYTES`] at most, what is queued [`QUEUE_MAX`] hashes.
 //! 3. A link is in the file before it is acknowledged, and on the device when a write would be.
 
+use super::cold::Cold;
 use super::linkfile::{LinkFile, LINKS};
 use super::rules::LINK;
 use super::Engine;
@@ -391,7 +392,7 @@ impl Engine {
         }
         if !self.links.learned.is_empty() {
             for (hash, strength) in self.links.learned(self.hash_of(key)) {
-                if let Some(key) = self.key_of(hash) {
+                if let Some(key) = self.key_of(hash, Cold::default()) {
                     if all.iter().all(|p| p.key != key) {
                         all.push(Partner { key, strength });
                     }
@@ -414,7 +415,8 @@ impl Engine {
             hashes.iter().for_each(|hash| self.shard(*hash).index.prefetch(*hash));
             for hash in hashes {
                 if let Some(at) = self.shard(hash).index.candidate(hash) {
-                    self.slots.will_need(at);
+                    // SAFETY: the guard is held.
+                    unsafe { self.slots.will_need(at) };
                 }
             }
         }
@@ -481,7 +483,8 @@ impl Engine {
             for hash in taken.drain(..) {
                 let _guard = epoch::pin();
                 if let Some(at) = self.shard(hash).index.candidate(hash) {
-                    self.slots.will_need(at);
+                    // SAFETY: the guard is held.
+                    unsafe { self.slots.will_need(at) };
                     self.slots.prefetch(at);
                 }
             }

@@ -10,13 +10,16 @@
 //! 4. Once `halted` is set nothing is written any more; reads go on.
 
 pub(crate) mod backup;
+pub(crate) mod cache;
 pub(crate) mod checkpoint;
+pub(crate) mod cold;
 pub(crate) mod commit;
 pub(crate) mod compact;
 pub(crate) mod durability;
 pub(crate) mod image;
 pub(crate) mod linkfile;
 pub(crate) mod links;
+pub(crate) mod memory;
 pub(crate) mod meta;
 pub(crate) mod monitor;
 pub(crate) mod open;
@@ -126,6 +129,9 @@ pub(crate) struct Engine {
     pub(crate) slots: Arc<SlotTable>,
     pub(crate) source: SegmentSource,
     pub(crate) reads: stats::ReadCounters,
+    pub(crate) memory: memory::Memory,
+    /// Records of cold segments.
+    pub(crate) cache: cache::Cache,
     pub(crate) passes: durability::Passes,
     pub(crate) commits: commit::Commits,
     pub(crate) checkpoints: checkpoint::Checkpoints,
@@ -161,7 +167,11 @@ impl Engine {
 
     #[inline(always)]
     pub(crate) fn shard(&self, hash: KeyHash) -> &Shard {
-        &self.shards[self.shard_number(hash)]
+        let number = self.shard_number(hash);
+        debug_assert!(number < self.shards.len());
+        // SAFETY: the slot table names shards that exist (`meta` checks what it reads), and their
+        // number never changes.
+        unsafe { self.shards.get_unchecked(number) }
     }
 
     /// Whether acknowledged writes must be on the device.

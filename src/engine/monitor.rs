@@ -21,6 +21,7 @@
 //! found by Space-Saving (Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and
 //! top-k elements in data streams", 2005) over the samples.
 
+use super::cold::Cold;
 use super::stats::TRACKS;
 use super::Engine;
 use crate::epoch;
@@ -518,17 +519,17 @@ impl Engine {
     unsafe fn record_len_of(&self, hash: KeyHash) -> Option<usize> {
         let at = self.shard(hash).index.candidate(hash)?;
         // SAFETY: the caller's promise.
-        let found = unsafe { self.slots.record(at) }.ok()?;
+        let found = unsafe { self.slots.record(at) }?;
         Some(found.raw.header.total_len())
     }
 
-    /// The key that has this hash, if it exists.
-    pub(crate) fn key_of(&self, hash: KeyHash) -> Option<Vec<u8>> {
+    /// The key that has this hash, if it exists and `cold` allows to read it.
+    pub(crate) fn key_of(&self, hash: KeyHash, mut cold: Cold) -> Option<Vec<u8>> {
         let _guard = epoch::pin();
         let mut search = self.shard(hash).index.search(hash);
         while let Some((_, at)) = search.next() {
             // SAFETY: the guard is held.
-            let found = unsafe { self.slots.record(at) }.ok()?;
+            let Some(found) = unsafe { self.record(at, &mut cold) }.ok()? else { continue };
             // SAFETY: likewise.
             let key = unsafe { found.raw.key() };
             if found.raw.header.kind == Kind::Put as u8 && self.hash_of(key) == hash {
@@ -580,7 +581,7 @@ impl Engine {
             keys: Vec::new(),
         };
         drop(figures);
-        let key = |(hash, n): (KeyHash, f64)| Some((self.key_of(hash)?, share(n)));
+        let key = |(hash, n): (KeyHash, f64)| Some((self.key_of(hash, Cold::nowait())?, share(n)));
         load.keys = hot.into_iter().filter_map(key).collect();
         load
     }

@@ -12,10 +12,12 @@
 use super::links::Links;
 use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE};
 use super::placement::{Map, Placement};
-use super::{checkpoint, commit, durability, linkfile, recovery, stats, Engine, Home, Shard};
+use super::{cache, checkpoint, commit, durability, linkfile, memory, recovery, stats};
+use super::{Engine, Home, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Hasher, SECRET_LEN, SLOTS};
 use crate::index::rows::RowArena;
+use crate::log::pool::FilePool;
 use crate::log::slots::SlotTable;
 use crate::log::source::SegmentSource;
 use crate::options::Options;
@@ -48,7 +50,8 @@ impl Engine {
         }
         let io: Arc<dyn Io> = Arc::new(sys::unix::UnixIo);
         let manifest = new_manifest(options, &*io)?;
-        let mut engine = assemble(options, &manifest, None, None, io, 1);
+        let mut engine = assemble(options, &manifest, None, None, FilePool::new(io), 1);
+        engine.size_parts();
         engine.opened.micros = begin.elapsed().as_micros() as u64;
         Ok(engine)
     }
@@ -77,8 +80,10 @@ impl Engine {
         }
         let checkpoint = read_checkpoint(&home, manifest.shards)?;
         let boot = io.boot_id();
+        let pool = FilePool::new(io.clone());
         let context = recovery::Context {
             home: &home,
+            pool: &pool,
             database: manifest.database,
             checkpoint: &checkpoint,
             clean: state.is_some_and(|s| s.clean),
@@ -88,7 +93,7 @@ impl Engine {
         let found = recovery::find_segments(&context, 2 * manifest.shards)?;
         let opens = state.map_or(0, |s| s.opens).max(found.generation >> 32) + 1;
         let stored = checkpoint.placement.as_ref();
-        let mut engine = assemble(options, &manifest, stored, Some(dir), io.clone(), opens);
+        let mut engine = assemble(options, &manifest, stored, Some(dir), pool.clone(), opens);
         engine.opened = recovery::recover(&mut engine, &context, found)?;
         engine.checkpoints = checkpoint::Checkpoints::new(checkpoint.number);
         engine.checkpoints.set_log_bytes(checkpoint.segments.iter().map(|s| s.end).sum());
@@ -101,9 +106,11 @@ impl Engine {
         }
         engine.lock = Mutex::new(Some(lock));
         engine.home = Some(home);
+        engine.size_parts();
         if !options.read_only {
             engine.mark(State { clean: false, opens, boot })?;
             engine.remove_old_images(&checkpoint);
+            engine.seal_large_segments();
         } else {
             engine.halt(Error::new(
                 ErrorKind::ReadOnly,
@@ -173,14 +180,24 @@ fn assemble(
     manifest: &Manifest,
     stored: Option<&Map>,
     dir: Option<&Path>,
-    io: Arc<dyn Io>,
+    pool: Arc<FilePool>,
     opens: u64,
 ) -> Engine {
     barrier::init();
     let arena = Arc::new(RowArena::default());
     let slots = Arc::new(SlotTable::new());
-    let source =
-        SegmentSource::new(dir.map(Path::to_path_buf), io, manifest.database, opens, slots.clone());
+    let source = SegmentSource::new(
+        dir.map(Path::to_path_buf),
+        pool,
+        manifest.database,
+        opens,
+        slots.clone(),
+    );
+    let memory = memory::Memory::new(options.memory_limit, manifest.shards);
+    if dir.is_some() {
+        arena.set_limit(memory.index_limit() as usize);
+        source.set_largest(memory.index_limit());
+    }
     Engine {
         options: options.clone(),
         hasher: Hasher::new(&manifest.secret),
@@ -196,6 +213,8 @@ fn assemble(
         slots,
         source,
         reads: stats::ReadCounters::new(),
+        memory,
+        cache: cache::Cache::new(options),
         passes: durability::Passes::default(),
         commits: commit::Commits::default(),
         checkpoints: checkpoint::Checkpoints::default(),

@@ -20,6 +20,7 @@
 //!
 //! Readers never wait ([`super::placement`], invariant 2).
 
+use super::cold::Cold;
 use super::monitor::EventKind;
 use super::placement::{Map, SCANNED};
 use super::rules::{Rule, RuleSet};
@@ -29,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::hash::{KeyHash, SLOTS};
 use crate::index::entry::{Entry, Location};
 use crate::index::rows::GROUPS;
+use crate::log::slots::Found;
 use std::sync::{Arc, PoisonError};
 
 /// Normalised entropy at which there is nothing left to do.
@@ -46,6 +48,22 @@ struct Moving {
     hash: KeyHash,
     at: Location,
     len: usize,
+}
+
+/// A key that is to leave its shard, or that was written there meanwhile.
+#[derive(Clone, Copy)]
+struct Leaver {
+    from: usize,
+    /// Its hash under the new placement, if it was seen; group and tag are the same under any.
+    hash: KeyHash,
+    /// Where it was seen, and the length of its record.
+    seen: Option<(Location, usize)>,
+}
+
+impl Leaver {
+    fn new(from: usize, hash: KeyHash, found: &Found) -> Leaver {
+        Leaver { from, hash, seen: Some((found.at, found.raw.header.total_len())) }
+    }
 }
 
 /// Shards marked as scanned; the mark goes with this.
@@ -91,12 +109,12 @@ impl Engine {
         let _compaction = self.compaction.lock();
         let _checkpoint = self.checkpoints.lock();
         let scan = Scan::begin(self, from);
-        let mut of_slot: Vec<Vec<KeyHash>> = vec![Vec::new(); SLOTS];
+        let mut of_slot: Vec<Vec<Leaver>> = vec![Vec::new(); SLOTS];
         for shard in &scan.shards {
-            self.scan(*shard, &mut |key| {
+            self.scan(*shard, &mut |found, key| {
                 let hash = self.hash_of(key);
                 if leaves[hash.slot()] {
-                    of_slot[hash.slot()].push(hash);
+                    of_slot[hash.slot()].push(Leaver::new(*shard, hash, found));
                 }
             })?;
         }
@@ -104,7 +122,7 @@ impl Engine {
         for (slot, to) in moves {
             let from = usize::from(map.table[slot]);
             map.table[slot] = to as u16;
-            let leavers = of_slot[slot].iter().map(|hash| (from, *hash)).collect();
+            let leavers = std::mem::take(&mut of_slot[slot]);
             let shards = if from < to { [from, to] } else { [to, from] };
             keys += self.switch(&shards, leavers, map.clone())?;
             self.monitor.moved(slot, from, to);
@@ -134,9 +152,10 @@ impl Engine {
             // Rules that place nothing, before and after, concern no entry.
             let places = old.rules.places() || new.rules.places();
             for shard in all.iter().filter(|_| places) {
-                self.scan(*shard, &mut |key| {
+                self.scan(*shard, &mut |found, key| {
                     if new.shard(&self.hasher, key) != *shard {
-                        leavers.push((*shard, self.hash_of(key)));
+                        let hash = new.hash(&self.hasher, key);
+                        leavers.push(Leaver::new(*shard, hash, found));
                     }
                 })?;
             }
@@ -160,8 +179,8 @@ impl Engine {
         })
     }
 
-    /// Step 2: hands out the key of every record that a shard's index points to.
-    fn scan(&self, shard: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+    /// Step 2: hands out every record that a shard's index points to, with its key.
+    fn scan(&self, shard: usize, each: &mut dyn FnMut(&Found, &[u8])) -> Result<()> {
         let mut words = Vec::new();
         for group in 0..GROUPS {
             let _guard = epoch::pin();
@@ -169,9 +188,10 @@ impl Engine {
             for entry in words.iter().filter_map(|w| Entry::from_word(*w)) {
                 // SAFETY: the guard is held. A key that is damaged belongs nowhere, so it must verify.
                 unsafe {
-                    let found = self.slots.record(entry.location())?;
+                    let mut cold = Cold::default();
+                    let Some(found) = self.record(entry.location(), &mut cold)? else { continue };
                     self.slots.verify(&found)?;
-                    each(found.raw.key());
+                    each(&found, found.raw.key());
                 }
             }
         }
@@ -180,15 +200,11 @@ impl Engine {
 
     /// Step 3; `shards` ascend, and are all that lose or gain keys. Either all of it happens or,
     /// with an error, nothing.
-    fn switch(
-        &self,
-        shards: &[usize],
-        mut leavers: Vec<(usize, KeyHash)>,
-        map: Map,
-    ) -> Result<u64> {
+    fn switch(&self, shards: &[usize], mut leavers: Vec<Leaver>, map: Map) -> Result<u64> {
         let mut locked = self.lock_shards(shards.iter().copied());
         for shard in shards {
-            leavers.extend(locked.state(*shard).written.iter().map(|hash| (*shard, *hash)));
+            let written = locked.state(*shard).written.iter();
+            leavers.extend(written.map(|hash| Leaver { from: *shard, hash: *hash, seen: None }));
         }
         let moving = self.entries_to_move(&map, leavers)?;
         let mut current = self.placement.write();
@@ -227,29 +243,31 @@ impl Engine {
 
     /// The entries of the shards' indexes that `map` has elsewhere, among those of some hashes.
     /// The caller holds the locks.
-    fn entries_to_move(
-        &self,
-        map: &Map,
-        mut leavers: Vec<(usize, KeyHash)>,
-    ) -> Result<Vec<Moving>> {
+    fn entries_to_move(&self, map: &Map, mut leavers: Vec<Leaver>) -> Result<Vec<Moving>> {
         // Two hashes with one group and one tag have the same entries.
-        let place = |(from, hash): &(usize, KeyHash)| (*from, hash.group(), hash.tag());
+        let place = |leaver: &Leaver| (leaver.from, leaver.hash.group(), leaver.hash.tag());
         leavers.sort_unstable_by_key(place);
-        leavers.dedup_by_key(|leaver| place(leaver));
         let mut moving = Vec::with_capacity(leavers.len());
-        for (from, hash) in leavers {
+        for same in leavers.chunk_by(|a, b| place(a) == place(b)) {
+            let Leaver { from, hash, .. } = same[0];
             let mut search = self.shards[from].index.search(hash);
             while let Some((_, at)) = search.next() {
-                // SAFETY: the shard's lock is held.
-                unsafe {
-                    let found = self.slots.record(at)?;
-                    self.slots.verify(&found)?;
-                    let hash = map.hash(&self.hasher, found.raw.key());
-                    let to = usize::from(map.table[hash.slot()]);
-                    if to != from {
-                        let len = found.raw.header.total_len();
-                        moving.push(Moving { from, to, hash, at, len });
-                    }
+                let seen = same.iter().find(|l| l.seen.is_some_and(|(seen, _)| seen == at));
+                let (hash, len) = match seen {
+                    // Compaction is kept out, so a place that was seen has the record that it had.
+                    Some(Leaver { hash, seen: Some((_, len)), .. }) => (*hash, *len),
+                    // SAFETY: the shard's lock is held.
+                    _ => unsafe {
+                        let mut cold = Cold::default();
+                        let Some(found) = self.record(at, &mut cold)? else { continue };
+                        self.slots.verify(&found)?;
+                        let hash = map.hash(&self.hasher, found.raw.key());
+                        (hash, found.raw.header.total_len())
+                    },
+                };
+                let to = usize::from(map.table[hash.slot()]);
+                if to != from {
+                    moving.push(Moving { from, to, hash, at, len });
                 }
             }
         }
@@ -299,7 +317,10 @@ impl Engine {
                 self.shards[shard].index.snapshot_group(group, &mut words);
                 for entry in words.iter().filter_map(|w| Entry::from_word(*w)) {
                     // SAFETY: the guard is held.
-                    let found = unsafe { self.slots.record(entry.location())? };
+                    let mut cold = Cold::default();
+                    // SAFETY: likewise.
+                    let found = unsafe { self.record(entry.location(), &mut cold)? };
+                    let Some(found) = found else { continue };
                     // SAFETY: likewise.
                     let hash = self.hash_of(unsafe { found.raw.key() });
                     bytes[hash.slot()] += found.raw.header.total_len() as f64;

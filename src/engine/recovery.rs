@@ -21,6 +21,7 @@
 //! Nothing is written before all of that has succeeded, and all that is written then (removal of
 //! leftovers, zeros behind a cut, trimming) changes nothing for a recovery that begins anew.
 
+use super::cold::Cold;
 use super::image;
 use super::meta::{image_name, Checkpoint, SegmentInfo};
 use super::open::Opened;
@@ -29,10 +30,12 @@ use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::index::Index;
+use crate::log::pool::FilePool;
 use crate::log::record::{self, Killed, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
 use crate::log::resync::Resync;
 use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
+use crate::log::stored::Reader;
 use crate::log::Position;
 use crate::sabotage::{self, Sabotage};
 use crate::sys::io::File;
@@ -47,6 +50,7 @@ const LOOK_BEYOND: usize = 256 << 10;
 /// What recovery is told.
 pub(crate) struct Context<'a> {
     pub(crate) home: &'a Home,
+    pub(crate) pool: &'a Arc<FilePool>,
     pub(crate) database: u64,
     pub(crate) checkpoint: &'a Checkpoint,
     /// The last writer closed properly.
@@ -124,7 +128,7 @@ fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Seg
     let os = |e: std::io::Error| Error::os("read", &e);
     let listed =
         context.checkpoint.segments.iter().any(|s| segment::file_name(s.generation) == name);
-    let file = io.open(&path, context.writable).map_err(os)?;
+    let file = io.open(&path, false).map_err(os)?;
     let len = file.len().map_err(os)? as usize;
     let mut header = [0; SEGMENT_HEADER];
     if len >= SEGMENT_HEADER {
@@ -150,8 +154,7 @@ fn open_segment(context: &Context, name: &str, logs: usize) -> Result<Option<Seg
     if len as u64 > id.capacity {
         return Err(Error::corruption(format!("{len} bytes exceed its capacity {}", id.capacity)));
     }
-    let map = file.map(len, context.writable).map_err(|e| Error::os("map", &e))?;
-    Ok(Some(Segment::new(id, false, map, Some(file), path)))
+    Ok(Some(Segment::found(id, &header, len, path, context.pool.clone())))
 }
 
 /// The length of the record that follows the header of a segment's file, if there is one.
@@ -174,12 +177,14 @@ impl Segments {
         let start = context.checkpoint.logs[id.log as usize].0.ordinal;
         // The checkpoint lists all segments up to its position: another one is a leftover.
         if id.ordinal <= start && !listed(id.generation) {
-            return self.leftovers.push(segment.path);
+            return self.leftovers.push(segment.path.clone());
         }
         // Of two with one ordinal, the newer was made by a recovery that had cut the older off.
         let log = &mut self.logs[id.log as usize];
         match log.get(&id.ordinal) {
-            Some(other) if other.id.generation > id.generation => self.leftovers.push(segment.path),
+            Some(other) if other.id.generation > id.generation => {
+                self.leftovers.push(segment.path.clone())
+            }
             _ => {
                 if let Some(old) = log.insert(id.ordinal, Arc::new(segment)) {
                     self.leftovers.push(old.path.clone());
@@ -204,6 +209,7 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         engine.slots.fill(segment.clone());
     }
     let has_image = load_image(engine, context)?;
+    map_what_fits(engine, context, &found)?;
     let mut opened = Opened { rebuilt: !has_image, ..Opened::default() };
     let replay = Replay {
         engine,
@@ -251,6 +257,10 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         let Some((last, stop)) = end.replayed.last() else { continue };
         let continues = !torn && context.writable && last.sealed().is_none();
         log.resume(last, *stop, continues);
+        if continues || torn && context.writable {
+            // What is appended to is mapped, and so is what the next lines change.
+            map(engine, last, true, true)?;
+        }
         if !continues {
             last.set_end(*stop);
         }
@@ -277,6 +287,33 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
         remove(context.home, &leftovers)?;
     }
     Ok(opened)
+}
+
+/// Maps the newest segments, as many as there is memory for.
+fn map_what_fits(engine: &Engine, context: &Context, found: &Segments) -> Result<()> {
+    let mut all: Vec<&Arc<Segment>> = found.logs.iter().flat_map(BTreeMap::values).collect();
+    all.sort_unstable_by_key(|s| std::cmp::Reverse(s.id.generation));
+    let mut room = engine.room_for_segments();
+    for segment in all {
+        let Some(left) = room.checked_sub(segment.len() as u64) else {
+            engine.memory.set_has_cold();
+            return Ok(());
+        };
+        room = left;
+        // Those that will be replayed may have to be synced.
+        let start = context.checkpoint.logs[segment.id.log as usize].0.ordinal;
+        map(engine, segment, context.writable, segment.id.ordinal >= start && context.writable)?;
+    }
+    Ok(())
+}
+
+/// Maps a segment for everybody.
+fn map(engine: &Engine, segment: &Arc<Segment>, writable: bool, keep: bool) -> Result<()> {
+    // SAFETY: recovery is alone with the segments.
+    unsafe { segment.map_in(writable, keep) }
+        .map_err(|e| Error::os(format!("map {}", segment.path.display()), &e))?;
+    engine.slots.mapped(segment);
+    Ok(())
 }
 
 /// Removes files for good. Their slots and ordinals are given to other segments from now on, so none
@@ -358,7 +395,6 @@ impl Replay<'_> {
             let Some(segment) = segments.get(&info.ordinal) else { continue };
             let end = info.end as usize;
             segment.set_end(end);
-            segment.close_file();
             // Sealed before the checkpoint: whole, or damaged.
             if self.whole {
                 let stop = self.segment(segment, SEGMENT_HEADER, end, &mut count)?;
@@ -386,7 +422,7 @@ impl Replay<'_> {
                 continue;
             }
             self.check_end(segment, stop, &all[i + 1..])?;
-            end.cut_bytes = self.cut_bytes(segment, stop);
+            end.cut_bytes = cut_bytes(segment, stop)?;
             break;
         }
         end.beyond = all[end.replayed.len()..].iter().map(|s| (*s).clone()).collect();
@@ -431,40 +467,36 @@ impl Replay<'_> {
     /// stopped.
     fn segment(
         &self,
-        segment: &Segment,
+        segment: &Arc<Segment>,
         mut at: usize,
         limit: usize,
         count: &mut u64,
     ) -> Result<usize> {
+        // Nobody appends during recovery.
+        let mut reader = Reader::new(segment)?;
         while at < limit {
-            // SAFETY: nobody appends during recovery.
-            let Some(record) = (unsafe { segment.verified(at) }) else { break };
-            let len = record.total_len();
-            if at + len > limit {
-                break;
-            }
+            let Some(record) = reader.record(at, limit)? else { break };
             if record.kind == Kind::Batch {
                 self.batch(segment, at, &record, count)?;
             } else {
                 self.apply(segment, at, &record)?;
                 *count += 1;
             }
-            at += len;
+            at += record.total_len();
         }
         Ok(at)
     }
 
     fn batch(&self, segment: &Segment, at: usize, frame: &Record, count: &mut u64) -> Result<()> {
-        let end = at + RECORD_HEADER + frame.value.len();
-        let mut inner = at + RECORD_HEADER.next_multiple_of(8);
-        while inner < end {
-            // SAFETY: nobody appends during recovery.
-            let record = unsafe { segment.verified(inner) };
-            let Some(record) = record.filter(|r| r.kind != Kind::Batch) else {
+        let mut inner = RECORD_HEADER.next_multiple_of(8);
+        while inner < RECORD_HEADER + frame.value.len() {
+            let rest = &frame.value[inner - RECORD_HEADER..];
+            let record = record::parse(rest, segment.seed).filter(|r| r.kind != Kind::Batch);
+            let Some(record) = record else {
                 // The frame's checksum was right, so this is no torn write.
-                return Err(segment.damaged(inner));
+                return Err(segment.damaged(at + inner));
             };
-            self.apply(segment, inner, &record)?;
+            self.apply(segment, at + inner, &record)?;
             *count += 1;
             inner += record.total_len();
         }
@@ -480,11 +512,11 @@ impl Replay<'_> {
         let shard = &engine.shards[number];
         let mut state = shard.lock();
         state.seq = state.seq.max(record.seq);
-        let mut found: Option<Found> = None;
+        let (mut found, mut cold) = (None::<Found>, Cold::default());
         // SAFETY: the shard's lock is held; the record at `at` is complete.
         unsafe {
             let place = shard.index.locate(hash, |at| {
-                let other = engine.slots.record(at)?;
+                let Some(other) = engine.record(at, &mut cold)? else { return Ok(false) };
                 let same = other.raw.key() == record.key;
                 if same {
                     // Its sequence number and kind decide what counts, so they must be right.
@@ -527,7 +559,12 @@ impl Replay<'_> {
     }
 
     /// Whether a log may end at `stop`.
-    fn check_end(&self, segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
+    fn check_end(
+        &self,
+        segment: &Arc<Segment>,
+        stop: usize,
+        later: &[&Arc<Segment>],
+    ) -> Result<()> {
         let id = &segment.id;
         let listed = |s: &&SegmentInfo| s.generation == id.generation;
         let checkpointed =
@@ -545,19 +582,6 @@ impl Replay<'_> {
             return check_exact_end(segment, stop, later);
         }
         Ok(())
-    }
-
-    /// Bytes that a cut takes away, as far as they look like records; 0 for a clean end.
-    fn cut_bytes(&self, segment: &Segment, stop: usize) -> u64 {
-        // SAFETY: nobody appends during recovery.
-        let rest = unsafe { segment.bytes(stop, segment.len()) };
-        let torn = rest.first_chunk::<RECORD_HEADER>().is_some_and(|h| *h != [0; RECORD_HEADER]);
-        if torn {
-            rest.first_chunk()
-                .map_or(0, |h| record::Header::decode(h).total_len().min(rest.len()) as u64)
-        } else {
-            0
-        }
     }
 
     /// Step 4: removes the deletes that are still in the indexes.
@@ -578,9 +602,26 @@ impl Replay<'_> {
     }
 }
 
+/// Bytes that a cut takes away, as far as they look like records; 0 for a clean end.
+fn cut_bytes(segment: &Arc<Segment>, stop: usize) -> Result<u64> {
+    let rest = segment.len() - stop;
+    if rest < RECORD_HEADER {
+        return Ok(0);
+    }
+    let mut reader = Reader::new(segment)?;
+    let head = reader.bytes(stop, stop + RECORD_HEADER)?.first_chunk::<RECORD_HEADER>();
+    let torn = head.filter(|head| **head != [0; RECORD_HEADER]);
+    Ok(torn.map_or(0, |head| record::Header::decode(head).total_len().min(rest) as u64))
+}
+
 /// Whether a log may end at `stop` if every store of its last writer is there.
-fn check_exact_end(segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
-    if later.iter().any(|s| has_record(s, SEGMENT_HEADER)) || has_record_beyond(segment, stop) {
+fn check_exact_end(segment: &Arc<Segment>, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
+    for later in later {
+        if has_record(later, SEGMENT_HEADER)? {
+            return Err(segment.damaged(stop));
+        }
+    }
+    if has_record_beyond(segment, stop)? {
         return Err(segment.damaged(stop));
     }
     let (len, capacity) = (segment.len() as u64, segment.id.capacity);
@@ -601,29 +642,31 @@ fn check_exact_end(segment: &Segment, stop: usize, later: &[&Arc<Segment>]) -> R
 }
 
 /// Whether a whole record lies at `at` that is not part of a batch.
-fn has_record(segment: &Segment, at: usize) -> bool {
-    // SAFETY: nobody appends during recovery.
-    at < segment.len()
-        && unsafe { segment.verified(at) }.is_some_and(|r| r.flags & FLAG_IN_BATCH == 0)
+fn has_record(segment: &Arc<Segment>, at: usize) -> Result<bool> {
+    let mut reader = Reader::new(segment)?;
+    let record = reader.record(at, segment.len())?;
+    Ok(record.is_some_and(|r| r.flags & FLAG_IN_BATCH == 0))
 }
 
 /// Whether a record lies beyond the end of a log. Where nothing was begun at the end, the writer
 /// stopped there, and only what lies close to it is looked at. Records inside a batch that was torn
 /// do not count.
-fn has_record_beyond(segment: &Segment, end: usize) -> bool {
+fn has_record_beyond(segment: &Arc<Segment>, end: usize) -> Result<bool> {
     let len = segment.len();
-    // SAFETY: nobody appends during recovery.
-    let bytes = unsafe { segment.bytes(0, len) };
-    let Some(header) = bytes[end..].first_chunk::<RECORD_HEADER>() else { return false };
-    let begun = *header != [0; RECORD_HEADER];
+    let mut reader = Reader::new(segment)?;
+    if end + RECORD_HEADER > len {
+        return Ok(false);
+    }
+    let begun = reader.bytes(end, end + RECORD_HEADER)?.iter().any(|b| *b != 0);
     let to = if begun { len } else { len.min(end + LOOK_BEYOND) };
+    let bytes = reader.bytes(end, to)?;
     let resync = Resync::new(bytes, segment.seed);
-    let mut at = end + 8;
-    while let Some((found, record)) = resync.next(at, to) {
+    let mut at = 8;
+    while let Some((found, record)) = resync.next(at, bytes.len()) {
         if record.flags & FLAG_IN_BATCH == 0 {
-            return true;
+            return Ok(true);
         }
         at = found + record.total_len();
     }
-    false
+    Ok(false)
 }

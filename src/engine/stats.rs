@@ -3,7 +3,9 @@
 //! Gets are counted in stripes, one for each thread, so that a read writes no cache line that
 //! another thread reads. Writes are counted under the shard's lock.
 
+use super::memory::Usage;
 use super::Engine;
+use crate::epoch::{ShortGuard, SHORT_NUMBERS};
 use crate::hash::KeyHash;
 use crate::log::segment::SEGMENT_HEADER;
 use crossbeam_utils::CachePadded;
@@ -11,7 +13,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Threads with a stripe of their own; those beyond share the last.
-const STRIPES: usize = 128;
+const STRIPES: usize = SHORT_NUMBERS;
 
 /// Keys whose hashes a thread, or a shard's writers, leave for the load monitor: the last ones.
 pub(super) const TRACKS: usize = 8;
@@ -25,6 +27,17 @@ struct Stripe {
     tracks: [AtomicU64; TRACKS],
 }
 
+impl Stripe {
+    /// Counts a hit. The stripe is this thread's alone, so no atomic addition is needed.
+    #[inline(always)]
+    fn hit(&self, hash: KeyHash) {
+        let hits = self.hits.load(Ordering::Relaxed);
+        let gets = hits.wrapping_add(self.misses.load(Ordering::Relaxed));
+        self.tracks[gets as usize % TRACKS].store(hash.0, Ordering::Relaxed);
+        self.hits.store(hits + 1, Ordering::Relaxed);
+    }
+}
+
 /// Counts of gets, by thread.
 pub(crate) struct ReadCounters {
     stripes: Box<[CachePadded<Stripe>; STRIPES + 1]>,
@@ -35,16 +48,20 @@ impl ReadCounters {
         ReadCounters { stripes: Box::new(std::array::from_fn(|_| CachePadded::default())) }
     }
 
+    /// Counts a get that found its key under a short guard.
+    #[inline(always)]
+    pub(crate) fn hit_at_once(&self, guard: &ShortGuard, hash: KeyHash) {
+        let thread = guard.thread_number();
+        debug_assert!(thread < STRIPES);
+        // SAFETY: the number of a thread with a short guard is below SHORT_NUMBERS.
+        unsafe { self.stripes.get_unchecked(thread) }.hit(hash);
+    }
+
     /// Counts a get that found its key.
     #[inline(always)]
     pub(crate) fn hit(&self, thread: usize, hash: KeyHash) {
         if thread < STRIPES {
-            // The stripe is this thread's alone, so no atomic addition is needed.
-            let stripe = &self.stripes[thread];
-            let hits = stripe.hits.load(Ordering::Relaxed);
-            let gets = hits.wrapping_add(stripe.misses.load(Ordering::Relaxed));
-            stripe.tracks[gets as usize % TRACKS].store(hash.0, Ordering::Relaxed);
-            stripe.hits.store(hits + 1, Ordering::Relaxed);
+            self.stripes[thread].hit(hash);
         } else {
             let stripe = &self.stripes[STRIPES];
             let hits = stripe.hits.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +200,7 @@ struct ShardStats {
 
 impl Engine {
     pub(crate) fn stats(&self) -> Stats {
-        self.stats_of(&self.shard_stats())
+        self.stats_of(&self.shard_stats(), &self.usage())
     }
 
     fn shard_stats(&self) -> Vec<ShardStats> {
@@ -210,7 +227,7 @@ impl Engine {
         all
     }
 
-    fn stats_of(&self, shards: &[ShardStats]) -> Stats {
+    fn stats_of(&self, shards: &[ShardStats], usage: &Usage) -> Stats {
         let sum = |field: fn(&ShardStats) -> u64| shards.iter().map(field).sum::<u64>();
         let [hits, misses] = self.reads.sum();
         let (log_bytes, index_bytes) = (sum(|s| s.log_bytes), sum(|s| s.index_bytes));
@@ -225,8 +242,8 @@ impl Engine {
             // The counts are taken while writers go on, so a moment's difference is cut off.
             live_bytes: log_bytes.saturating_sub(sum(|s| s.dead_bytes)),
             index_bytes,
-            cache_bytes: 0,
-            resident_bytes: index_bytes + log_bytes,
+            cache_bytes: usage.cache,
+            resident_bytes: usage.resident(),
             checkpoints: self.checkpoints.published(),
             recovered_records: self.opened.replayed,
             open_micros: self.opened.micros,
@@ -235,7 +252,7 @@ impl Engine {
             put_bytes: sum(|s| s.put_bytes),
             moved_bytes: self.compaction.moved_bytes(),
             freed_bytes: self.compaction.freed_bytes(),
-            slowdown_micros: self.compaction.slowdown_micros(),
+            slowdown_micros: self.source.pressure.waited_micros(),
         }
     }
 
@@ -243,10 +260,35 @@ impl Engine {
     pub(crate) fn stats_json(&self) -> String {
         let shards = self.shard_stats();
         let mut json = String::from("{");
-        for (name, value) in self.stats_of(&shards).fields() {
+        let usage = self.usage();
+        for (name, value) in self.stats_of(&shards, &usage).fields() {
             // Writing to a string cannot fail.
             let _ = write!(json, "\"{name}\":{value},");
         }
+        let (hits, misses) = self.cache.counts();
+        let _ = write!(
+            json,
+            "\"memory\":{{\"limit\":{},\"index_bytes\":{},\"cache_bytes\":{},\"active_bytes\":{},\
+             \"sealed_bytes\":{},\"held_bytes\":{},\"fixed_bytes\":{},\"mapped_segments\":{},\
+             \"cold_segments\":{},\"open_files\":{},\"cold_reads\":{},\"would_block\":{}}},\
+             \"cache\":{{\"capacity\":{},\"bytes\":{},\"records\":{},\"hits\":{hits},\
+             \"misses\":{misses}}},",
+            self.memory.limit(),
+            usage.index,
+            usage.cache,
+            usage.active,
+            usage.sealed,
+            usage.held,
+            usage.fixed,
+            usage.mapped_segments,
+            usage.cold_segments,
+            self.source.pool.len(),
+            self.memory.cold_reads.load(Ordering::Relaxed),
+            self.memory.blocked.load(Ordering::Relaxed),
+            self.cache.capacity(),
+            usage.cache,
+            self.cache.len(),
+        );
         let o = &self.opened;
         let _ = write!(
             json,

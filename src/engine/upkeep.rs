@@ -1,4 +1,4 @@
-//! The upkeep threads: sync, checkpoint, compaction, segment preparation. None is on a caller's path.
+//! The upkeep threads: sync, checkpoint, compaction, segment preparation, memory. None is on a caller's path.
 //!
 //! Each sleeps until there is something to do, blocks all signals, and ends when the database is
 //! closed; close waits for them.
@@ -31,6 +31,8 @@ impl Upkeep {
     /// Starts what the database needs.
     pub(crate) fn start(engine: &Arc<Engine>) -> Result<Upkeep> {
         let mut upkeep = Upkeep { threads: Vec::new(), stop: None };
+        let memory = engine.clone();
+        upkeep.spawn("warp-memory", move || memory.run_memory_thread())?;
         if engine.options.read_only {
             return Ok(upkeep);
         }
@@ -90,6 +92,8 @@ impl Upkeep {
         engine.compaction.close();
         engine.monitor.close();
         engine.links.close();
+        engine.memory.close();
+        engine.source.pressure.lift();
         self.stop = None;
         for thread in self.threads {
             // A panic in it was reported when it happened; closing goes on.
@@ -111,14 +115,15 @@ impl Engine {
     /// Makes ready what one log will need next.
     pub(crate) fn prepare(&self, number: usize) {
         let shard = &self.shards[number];
-        let work = shard.lock().log.work_to_prepare();
+        let work = shard.lock().log.work_to_prepare(&self.source);
         if let Some((segment, from, to)) = work.populate {
-            segment.populate(from, to);
+            self.source.populate(&segment, from, to);
             shard.lock().log.prepared(&segment, to);
         }
         if let Some(capacity) = work.capacity {
             // If this fails, the writer that needs the segment tries itself, and is told.
-            let Ok(segment) = self.source.create(capacity, POPULATE_AHEAD_FIRST) else { return };
+            let first = self.source.ahead(POPULATE_AHEAD_FIRST);
+            let Ok(segment) = self.source.create(capacity, first, false) else { return };
             let unwanted = shard.lock().log.set_prepared(segment);
             if let Some(segment) = unwanted {
                 let _ = self.source.discard(&segment);

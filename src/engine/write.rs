@@ -9,6 +9,7 @@
 //! With `durability=sync` the same steps are done for a group of writers by [`super::commit`],
 //! with a sync between 1 and 2.
 
+use super::cold::Cold;
 use super::placement::SCANNED;
 use super::{Engine, ShardState};
 use crate::error::{Error, ErrorKind, Result};
@@ -52,6 +53,15 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// Bytes of the key and of the value that may be stored.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Write::Put { key, value } => key.len() + value.len(),
+            Write::Delete { key } => key.len() + KILLED_LEN,
+            Write::Swap { key, desired, .. } => key.len() + desired.map_or(0, <[u8]>::len),
+        }
+    }
+
     /// What to store given the current value: `Some(None)` deletes, `None` changes nothing.
     pub(crate) fn outcome(&self, current: Option<&[u8]>) -> Option<Option<&'a [u8]>> {
         match *self {
@@ -85,11 +95,12 @@ impl Engine {
             return self.commit(Write::Put { key, value }).map(|_| ());
         }
         self.check_writable()?;
-        let (hash, mut state) = self.lock_shard_of(key);
-        self.write_record::<true>(hash, &mut state, Kind::Put, key, value)?;
+        let mut cold = Cold::default();
+        let (hash, mut state) = self.lock_shard_of(key, &mut cold)?;
+        self.write_record::<true>(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
         let random = state.log.live_bytes ^ state.seq << 7;
         drop(state);
-        self.compaction.hold_back(key.len() + value.len(), random);
+        self.source.pressure.hold_back(key.len() + value.len(), random);
         Ok(())
     }
 
@@ -100,11 +111,12 @@ impl Engine {
             return self.put(key, value);
         }
         self.check_writable()?;
-        let (hash, mut state) = self.lock_shard_of(key);
-        self.write_record::<false>(hash, &mut state, Kind::Put, key, value)?;
+        let mut cold = Cold::default();
+        let (hash, mut state) = self.lock_shard_of(key, &mut cold)?;
+        self.write_record::<false>(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
         let random = state.log.live_bytes ^ state.seq << 7;
         drop(state);
-        self.compaction.hold_back(key.len() + value.len(), random);
+        self.source.pressure.hold_back(key.len() + value.len(), random);
         Ok(())
     }
 
@@ -114,36 +126,48 @@ impl Engine {
             return self.commit(write);
         }
         self.check_writable()?;
-        let (hash, mut state) = self.lock_shard_of(write.key());
-        let found = self.current(hash, write.key())?;
+        let mut cold = Cold::default();
+        let (hash, mut state) = self.lock_shard_of(write.key(), &mut cold)?;
+        let found = self.current(hash, write.key(), &mut cold)?;
         // SAFETY: the shard's lock is held, which keeps the record where it is.
         let current = found.as_ref().map(|(_, found)| unsafe { found.raw.value() });
         match (write.outcome(current), found) {
             (Some(Some(value)), _) => {
-                self.write_record::<true>(hash, &mut state, Kind::Put, write.key(), value)?;
+                let record = (Kind::Put, write.key(), value);
+                self.write_record::<true>(hash, &mut state, record, &mut cold)?;
             }
             (Some(None), Some((_, found))) => {
                 let killed = self.killed(&found).encode();
-                self.write_record::<true>(hash, &mut state, Kind::Delete, write.key(), &killed)?;
+                let record = (Kind::Delete, write.key(), &killed[..]);
+                self.write_record::<true>(hash, &mut state, record, &mut cold)?;
             }
             // A swap from nothing to nothing holds already.
             (Some(None), None) => {}
             (None, _) => return Ok(false),
         }
+        let random = state.log.live_bytes ^ state.seq << 7;
+        drop(state);
+        self.source.pressure.hold_back(write.len(), random);
         Ok(true)
     }
 
-    /// The hash of a key and the lock of the shard that has it.
+    /// The hash of a key and the lock of the shard that has it; what will be looked at there has
+    /// been read, as far as it is cold.
     #[inline(always)]
-    fn lock_shard_of(&self, key: &[u8]) -> (KeyHash, MutexGuard<'_, ShardState>) {
+    fn lock_shard_of(
+        &self,
+        key: &[u8],
+        cold: &mut Cold,
+    ) -> Result<(KeyHash, MutexGuard<'_, ShardState>)> {
         loop {
             let version = self.placement.version();
             let hash = self.hash_of(key);
             let shard = self.shard(hash);
             shard.index.prefetch(hash);
+            self.read_ahead(hash, key, cold)?;
             let mut state = shard.lock();
             if state.mark <= version || state.note(version, hash) {
-                return (hash, state);
+                return Ok((hash, state));
             }
         }
     }
@@ -154,12 +178,14 @@ impl Engine {
         &self,
         hash: KeyHash,
         state: &mut MutexGuard<'_, ShardState>,
-        kind: Kind,
-        key: &[u8],
-        value: &[u8],
+        (kind, key, value): (Kind, &[u8], &[u8]),
+        cold: &mut Cold,
     ) -> Result<()> {
         let state = &mut **state;
         let len = record_len(key.len(), value.len());
+        if kind == Kind::Delete && self.home.is_none() {
+            state.log.make_room_urgently(len, &self.source)?;
+        }
         let seq = state.seq + 1;
         let mut room = state.log_mut(HOT).reserve(len, &self.source)?;
         let seed = room.seed();
@@ -172,7 +198,7 @@ impl Engine {
         record::seal(bytes, RECORD_HEADER + key.len() + value.len(), seed);
         let at = room.commit();
         let change = Change { hash, key, kind, at, len };
-        match self.publish(state, change) {
+        match self.publish(state, change, cold) {
             Ok(()) => {
                 state.seq = seq;
                 Ok(())
@@ -186,12 +212,17 @@ impl Engine {
 
     /// The place and the record of a key, for a holder of the shard's lock.
     #[inline(always)]
-    pub(crate) fn current(&self, hash: KeyHash, key: &[u8]) -> Result<Option<(Place, Found)>> {
+    pub(crate) fn current(
+        &self,
+        hash: KeyHash,
+        key: &[u8],
+        cold: &mut Cold,
+    ) -> Result<Option<(Place, Found)>> {
         let mut record = None;
         // SAFETY: every caller holds the shard's lock.
         let place = unsafe {
             self.shard(hash).index.locate(hash, |at| {
-                record = self.is_record_of(at, key)?;
+                record = self.is_record_of(at, key, cold)?;
                 Ok::<_, Error>(record.is_some())
             })?
         };
@@ -211,10 +242,15 @@ impl Engine {
     /// Makes a change visible, for a holder of the lock of its key's shard. Either all of it
     /// happens or, with an error, nothing.
     #[inline(always)]
-    pub(crate) fn publish(&self, state: &mut ShardState, change: Change) -> Result<()> {
+    pub(crate) fn publish(
+        &self,
+        state: &mut ShardState,
+        change: Change,
+        cold: &mut Cold,
+    ) -> Result<()> {
         let Change { hash, key, kind, at, len } = change;
         let index = &self.shard(hash).index;
-        let current = self.current(hash, key)?;
+        let current = self.current(hash, key, cold)?;
         // SAFETY: the caller holds the lock; the record at `at` is complete, and `place` is fresh.
         unsafe {
             match (&current, kind) {
@@ -260,11 +296,16 @@ impl Engine {
         if self.is_sync() {
             return self.commit_batch(packed);
         }
+        let mut cold = Cold::default();
         let (batch, mut locked) = loop {
             let batch = Prepared::new(self, packed)?;
             self.check_writable()?;
             if batch.ops.is_empty() {
                 return Ok(());
+            }
+            self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
+            for op in &batch.ops {
+                self.read_ahead(op.hash, op.op.key, &mut cold)?;
             }
             let mut locked = self.lock_shards(batch.shards.iter().copied());
             if locked.are_of(&batch) {
@@ -272,13 +313,11 @@ impl Engine {
             }
         };
         let home = self.shard_number(batch.ops[0].hash);
-        let changes = self.append_batch(&batch, home, &mut locked)?;
+        let changes = self.append_batch(&batch, home, &mut locked, &mut cold)?;
         for change in &changes {
-            self.publish(locked.state(self.shard_number(change.hash)), *change)
+            self.publish(locked.state(self.shard_number(change.hash)), *change, &mut cold)
                 .inspect_err(|e| self.halt(e.clone().context("a batch was written in part")))?;
         }
-        drop(locked);
-        self.compaction.hold_back(packed.len(), batch.ops[0].hash.0);
         Ok(())
     }
 
@@ -288,6 +327,7 @@ impl Engine {
         batch: &Prepared<'a>,
         home: usize,
         locked: &mut Locked<'_>,
+        cold: &mut Cold,
     ) -> Result<Vec<Change<'a>>> {
         // Above the sequence of every shard concerned, so that each key keeps a total order.
         let seq = 1 + batch.shards.iter().map(|s| locked.state(*s).seq).max().unwrap_or(0);
@@ -295,8 +335,14 @@ impl Engine {
         let mut payload = 0;
         for op in &batch.ops {
             let (killed, len) = match op.op.value {
-                Some(value) => (None, value.len()),
-                None => match self.current(op.hash, op.op.key)? {
+                Some(value) => {
+                    if self.memory.has_cold() {
+                        // What cannot be read must show before anything is appended.
+                        self.current(op.hash, op.op.key, cold)?;
+                    }
+                    (None, value.len())
+                }
+                None => match self.current(op.hash, op.op.key, cold)? {
                     Some((_, found)) => (Some(self.killed(&found).encode()), KILLED_LEN),
                     // What deleted it may be in another log, and be lost where this is kept. A
                     // batch that is kept is kept whole.

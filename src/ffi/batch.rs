@@ -144,7 +144,8 @@ pub unsafe extern "C" fn warp_batch_delete(
 ///   WARP_ERR_TOO_LARGE          the batch needs more than 64 MiB of log; split it
 ///   WARP_ERR_NO_SPACE           the device is full; nothing was changed
 ///   WARP_ERR_READ_ONLY          opened read-only, or a sync has failed earlier
-///   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit; nothing was changed
+///   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit, or, in memory, the values
+///                               would: nothing was changed
 ///   WARP_ERR_IO                 the log could not be written; all or nothing of the batch is
 ///                               there after the next open
 #[no_mangle]
@@ -171,7 +172,8 @@ pub unsafe extern "C" fn warp_write(db: *mut warp_db, batch: *const warp_batch) 
 ///   WARP_ERR_TOO_LARGE          a key or a value over the limits, or more than 64 MiB of log
 ///   WARP_ERR_NO_SPACE           the device is full; nothing was changed
 ///   WARP_ERR_READ_ONLY          opened read-only, or a sync has failed earlier
-///   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit; nothing was changed
+///   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit, or, in memory, the values
+///                               would: nothing was changed
 ///   WARP_ERR_IO                 the log could not be written; all or nothing of the batch is
 ///                               there after the next open
 #[no_mangle]

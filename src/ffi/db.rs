@@ -115,7 +115,9 @@ pub unsafe extern "C" fn warp_close(db: *mut warp_db) -> warp_status {
 ///   WARP_ERR_TOO_LARGE          key or value over the limits
 ///   WARP_ERR_NO_SPACE           the device is full; nothing was changed
 ///   WARP_ERR_READ_ONLY          opened read-only, or a sync has failed earlier
-///   WARP_ERR_OUT_OF_MEMORY      the index would pass memory_limit; nothing was changed
+///   WARP_ERR_OUT_OF_MEMORY      the index or the value alone would pass memory_limit, or, in memory,
+///                               all values would: nothing was changed; deletes still work, and make
+///                               room
 ///   WARP_ERR_IO                 the log could not be written; whether the value is stored shows
 ///                               after the next open
 #[no_mangle]

@@ -1,10 +1,12 @@
 //! Reading into a buffer of the caller.
 
+use super::fork;
 use super::guard::read;
 use super::pointer::{buffer, key, out};
 use super::status::{
     warp_status, WARP_BUFFER_TOO_SMALL, WARP_NOT_FOUND, WARP_OK, WARP_WOULD_BLOCK,
 };
+use crate::engine::read::AtOnce;
 use crate::ffi::db::warp_db;
 use crate::{Db, Nowait};
 use std::ffi::c_void;
@@ -35,6 +37,93 @@ pub unsafe extern "C" fn warp_get(
     buf_len: usize,
     value_len: *mut usize,
 ) -> warp_status {
+    // The common get: every argument in order, the value found at once. Anything else starts over
+    // in `get_with_care`. No guard against panics, since nothing here can; with a short key no
+    // call either, so that there is nothing to save for one.
+    //
+    // SAFETY: the caller passes NULLs or what the contract says.
+    unsafe {
+        let in_order = !db.is_null()
+            && (*db).generation == fork::generation()
+            && !key.is_null()
+            && (1..=SHORT_KEY_MAX).contains(&key_len)
+            && !buf.is_null()
+            && !value_len.is_null();
+        if in_order {
+            std::hint::assert_unchecked(key_len <= SHORT_KEY_MAX);
+            if let Some(status) = get_at_once(&(*db).db, key, key_len, buf, buf_len, value_len) {
+                return status;
+            }
+        }
+        get_with_care(db, key, key_len, buf, buf_len, value_len)
+    }
+}
+
+/// Longest key that is hashed and compared without a call.
+const SHORT_KEY_MAX: usize = 16;
+
+/// A get with its arguments in order; `None` says nothing and has written nothing.
+///
+/// # Safety
+/// As for [`warp_get`], with no NULL among the pointers.
+#[inline(always)]
+unsafe fn get_at_once(
+    db: &Db,
+    key: *const c_void,
+    key_len: usize,
+    buf: *mut c_void,
+    buf_len: usize,
+    value_len: *mut usize,
+) -> Option<warp_status> {
+    // SAFETY: the caller's promise; a caller's buffer is not log memory.
+    unsafe {
+        let found = db.find_at_once(std::slice::from_raw_parts(key.cast::<u8>(), key_len))?;
+        let len = found.value.len();
+        if len > SHORT_MAX || len > buf_len {
+            return Some(finish(found, buf.cast(), buf_len, value_len));
+        }
+        copy_short(found.value.as_ptr(), buf.cast(), len);
+        value_len.write(len);
+    }
+    Some(WARP_OK)
+}
+
+/// The rest of a get that found a longer value, or one that does not fit.
+///
+/// # Safety
+/// `buf` has room for `buf_len` bytes, and `value_len` may be written.
+#[inline(never)]
+unsafe fn finish(
+    found: AtOnce<'_>,
+    buf: *mut u8,
+    buf_len: usize,
+    value_len: *mut usize,
+) -> warp_status {
+    let len = found.value.len();
+    // SAFETY: the caller's promise; a caller's buffer is not log memory.
+    unsafe {
+        value_len.write(len);
+        if len > buf_len {
+            return WARP_BUFFER_TOO_SMALL;
+        }
+        std::ptr::copy_nonoverlapping(found.value.as_ptr(), buf, len);
+    }
+    WARP_OK
+}
+
+/// Any get at all.
+///
+/// # Safety
+/// As for [`warp_get`].
+#[inline(never)]
+unsafe extern "C" fn get_with_care(
+    db: *mut warp_db,
+    key: *const c_void,
+    key_len: usize,
+    buf: *mut c_void,
+    buf_len: usize,
+    value_len: *mut usize,
+) -> warp_status {
     let body = |db: &Db| {
         // SAFETY: the caller passes these arguments as the contract says.
         let (key, buf, len) = unsafe { arguments(key, key_len, buf, buf_len, value_len) }?;
@@ -45,6 +134,44 @@ pub unsafe extern "C" fn warp_get(
     };
     // SAFETY: the caller passes an open handle.
     unsafe { read(db, body) }
+}
+
+/// Longest value that [`copy_short`] copies.
+const SHORT_MAX: usize = 128;
+
+/// Copies up to [`SHORT_MAX`] bytes without a call.
+///
+/// # Safety
+/// As for `copy_nonoverlapping`, and `len` is at most [`SHORT_MAX`].
+#[inline(always)]
+unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: each arm copies within the first and the last of `len` bytes.
+    unsafe {
+        match len {
+            65.. => copy_ends::<64>(from, to, len),
+            33.. => copy_ends::<32>(from, to, len),
+            16.. => copy_ends::<16>(from, to, len),
+            8.. => copy_ends::<8>(from, to, len),
+            4.. => copy_ends::<4>(from, to, len),
+            1.. => {
+                copy_ends::<1>(from, to, len);
+                to.add(len / 2).write(from.add(len / 2).read());
+            }
+            0 => {}
+        }
+    }
+}
+
+/// Copies the first and the last `N` of `len` bytes, which may overlap.
+///
+/// # Safety
+/// As for `copy_nonoverlapping`, and `len` is at least `N`.
+#[inline(always)]
+unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
+    for at in [0, len - N] {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(at).cast::<[u8; N]>().write(from.add(at).cast::<[u8; N]>().read()) };
+    }
 }
 
 /// Copy a value into a buffer, or say that this would wait for the disk.
@@ -117,5 +244,22 @@ fn fits(value_len: usize, buf_len: usize, len: &mut usize) -> warp_status {
         WARP_OK
     } else {
         WARP_BUFFER_TOO_SMALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_copies_are_copies_and_nothing_more() {
+        let from: Vec<u8> = (1..=SHORT_MAX as u8).collect();
+        for len in 0..=SHORT_MAX {
+            let mut to = vec![0xee; SHORT_MAX + 1];
+            // SAFETY: both have that many bytes.
+            unsafe { copy_short(from.as_ptr(), to.as_mut_ptr(), len) };
+            assert_eq!(&to[..len], &from[..len]);
+            assert!(to[len..].iter().all(|b| *b == 0xee), "length {len}");
+        }
     }
 }

@@ -102,6 +102,7 @@ mod guard;
 pub mod iter;
 pub mod links;
 pub mod monitor;
+pub mod nowait;
 pub mod options;
 mod pointer;
 pub mod rebalance;

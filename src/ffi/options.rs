@@ -15,8 +15,12 @@
 //!                                               sync_interval_ms
 //!                                     sync      everything: acknowledged once on the device
 //! sync_interval_ms        100       longest time between two syncs under periodic
-//! memory_limit            2G        ceiling for what the engine keeps resident
-//!                                   (accepted, not enforced in 0.1)
+//! memory_limit            2G        ceiling for what the engine keeps resident: indexes, mapped log,
+//!                                   cache. In a container the default is half of what that may
+//!                                   have, if that is less. What does not fit is read from disk; a
+//!                                   database in memory refuses it. Taken as at least 6 MiB and
+//!                                   256 KiB for each shard
+//! cache_compression       false     keep what the cache of cold values holds compressed
 //! create_if_missing       true      make the directory when there is none
 //! error_if_exists         false     refuse to open a database that exists
 //! read_only               false     refuse every write

@@ -1,7 +1,8 @@
 //! Reading without a copy: pinned values.
 //!
 //! A pinned value stays valid and unchanged until it is released, whatever is written, deleted,
-//! compacted or closed meanwhile. Release values soon: each keeps a segment of the log in place.
+//! compacted or closed meanwhile. Release values soon: each keeps a segment of the log in memory, or
+//! a copy of the value if that came from a cold segment.
 
 use super::db::warp_db;
 use super::fork;
@@ -49,7 +50,7 @@ impl warp_value {
     pub(super) const EMPTY: warp_value =
         warp_value { data: std::ptr::null(), len: 0, private_owner: 0, private_process: 0 };
 
-    fn new(pinned: Pinned) -> Self {
+    pub(super) fn new(pinned: Pinned) -> Self {
         let (data, len, private_owner) = pinned.into_raw();
         debug_assert_ne!(private_owner, 0);
         warp_value { data, len, private_owner, private_process: fork::generation() as usize }
@@ -70,7 +71,7 @@ impl warp_value {
 ///   WARP_ERR_TOO_LARGE          key over the limit
 ///   WARP_ERR_IO                 a cold value could not be read
 ///   WARP_ERR_CORRUPTION         a cold value does not match its checksum
-///   WARP_ERR_OUT_OF_MEMORY      a cold value has no room under memory_limit
+///   WARP_ERR_OUT_OF_MEMORY      there is no memory to read a cold value into
 #[no_mangle]
 pub unsafe extern "C" fn warp_get_pinned(
     db: *mut warp_db,
@@ -150,10 +151,11 @@ pub unsafe extern "C" fn warp_multi_get(
         let keys = unsafe { prepare(n, keys, values, statuses) }?;
         let key = |i: usize| keys_at(keys, i);
         db.multi_get(n, key, |i, got| {
-            assert!(i < n, "multi_get answered key {i} of {n}");
-            let (value, status) = check_lengths(keys[i].len, 0)
-                .and_then(|()| answer(got))
-                .unwrap_or_else(|error| (warp_value::EMPTY, super::error::fail(&error)));
+            debug_assert!(i < n);
+            let (value, status) = match got {
+                Ok(Some(pinned)) => (warp_value::new(pinned), WARP_OK),
+                got => not_found(keys[i].len, got),
+            };
             // SAFETY: i < n, and both arrays have n elements.
             unsafe {
                 values.add(i).write(value);
@@ -164,6 +166,14 @@ pub unsafe extern "C" fn warp_multi_get(
     };
     // SAFETY: the caller passes an open handle.
     unsafe { read(db, body) }
+}
+
+/// The answer for a key without a value.
+#[cold]
+fn not_found(key_len: usize, got: Result<Option<Pinned>>) -> (warp_value, warp_status) {
+    check_lengths(key_len, 0)
+        .and_then(|()| answer(got))
+        .unwrap_or_else(|error| (warp_value::EMPTY, super::error::fail(&error)))
 }
 
 /// Zeroes the results and checks the keys, before anything is looked up.
@@ -203,9 +213,12 @@ fn invalid(text: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, text)
 }
 
-/// The bytes of one key; none when the length is over the limit, so that nobody reads that far.
+/// The bytes of one key, below the number of keys; none when the length is over the limit, so that nobody reads that far.
+#[inline(always)]
 fn keys_at(keys: &[warp_slice], i: usize) -> &[u8] {
-    let warp_slice { data, len } = keys[i];
+    debug_assert!(i < keys.len());
+    // SAFETY: the engine asks for the keys that it was told of.
+    let warp_slice { data, len } = *unsafe { keys.get_unchecked(i) };
     let len = if len > crate::KEY_LEN_MAX { 0 } else { len };
     // SAFETY: the caller of `warp_multi_get` passes that many bytes; `prepare` refused NULLs.
     unsafe { bytes(data.cast(), len, "key") }.unwrap_or(&[])

@@ -68,8 +68,8 @@ impl Line {
 }
 
 /// A bit for each place of the line whose tag is that of `wanted`, a tag at its place in a word
-/// ([`super::entry::tag_word`]). An empty place may be among them. Only a hint: the word may be
-/// another one by the time that it is loaded.
+/// ([`super::entry::tag_word`]); the eight bits above them mean nothing. An empty place may be
+/// among them. Only a hint: the word may be another one by the time that it is loaded.
 ///
 /// Sixteen instructions with the vectors that every x86-64 has, instead of sixty: the fewer a get
 /// takes, the more of the next one runs while it waits for memory.
@@ -104,8 +104,7 @@ pub(crate) fn scan(line: &Line, wanted: u64) -> u32 {
             options(readonly, nostack, preserves_flags),
         );
     }
-    // Both halves of the packed bytes are the same.
-    matches & 0xff
+    matches
 }
 
 /// As above, where there are other vectors.

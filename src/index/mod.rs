@@ -85,6 +85,26 @@ fn home(tag: u32, lines: usize) -> usize {
     ((u64::from(tag) * lines as u64) >> TAG_BITS) as usize
 }
 
+/// The little-endian words in `bytes`.
+#[inline(always)]
+pub(crate) fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    let word = |b: &[u8]| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+    bytes.chunks_exact(8).map(word)
+}
+
+/// Where the first entry of `line` whose tag fits leads.
+#[inline(always)]
+fn first_in(line: &Line, hash: KeyHash) -> Option<Location> {
+    let matches = scan(line, tag_word(hash)) & ((1 << LINE_ENTRIES) - 1);
+    if matches == 0 {
+        return None;
+    }
+    let i = matches.trailing_zeros() as usize;
+    // SAFETY: some bit below LINE_ENTRIES is set.
+    let word = unsafe { line.0.get_unchecked(i) }.load(Ordering::Acquire);
+    Some(Entry(word).location())
+}
+
 impl Index {
     pub(crate) fn new(arena: Arc<RowArena>) -> Self {
         Index {
@@ -121,8 +141,10 @@ impl Index {
         }
     }
 
-    /// The first entry in the home line whose tag fits: most likely the key's. A hit in it is a
-    /// hit; that it leads nowhere says nothing, and takes a [`Index::search`].
+    /// Where the first entry in the home line whose tag fits leads: most likely to the key's
+    /// record. A hit in it is a hit; that there is none, or that it leads elsewhere, says nothing,
+    /// and takes a [`Index::search`]. An empty place leads to offset 0 of slot 0, where no record
+    /// lies.
     #[inline(always)]
     pub(crate) fn first(&self, hash: KeyHash) -> Option<Location> {
         let group = hash.group();
@@ -131,11 +153,26 @@ impl Index {
             return None;
         }
         // SAFETY: the group word names `lines` rows.
-        let line = unsafe { self.rows.line(home(hash.tag(), lines), group) };
-        let matches = scan(line, tag_word(hash));
-        // No match gives place 8, which the mask turns into some entry: the key will not fit.
-        let i = matches.trailing_zeros() as usize % LINE_ENTRIES;
-        Entry::from_word(line.0[i].load(Ordering::Acquire)).map(Entry::location)
+        first_in(unsafe { self.rows.line(home(hash.tag(), lines), group) }, hash)
+    }
+
+    /// Starts loading the line after the home line, where a key is that found no room at home.
+    pub(crate) fn prefetch_second(&self, hash: KeyHash) {
+        if let Some(line) = self.second_line(hash) {
+            sys::prefetch(std::ptr::from_ref(line).cast());
+        }
+    }
+
+    /// [`Index::first`] in the line after the home line.
+    pub(crate) fn second(&self, hash: KeyHash) -> Option<Location> {
+        first_in(self.second_line(hash)?, hash)
+    }
+
+    fn second_line(&self, hash: KeyHash) -> Option<&Line> {
+        let group = hash.group();
+        let lines = lines_of(self.groups[group].load(Ordering::Acquire));
+        // SAFETY: the row is below the number that the group word names.
+        (lines > 1).then(|| unsafe { self.rows.line((home(hash.tag(), lines) + 1) % lines, group) })
     }
 
     /// The first entry in the home line whose tag fits, for a writer who wants its record to be on
@@ -335,43 +372,56 @@ impl Index {
         }
     }
 
-    /// Fills an empty group with the words of a [`Index::snapshot_group`], and returns the number
-    /// of entries. `None`: the words are no valid group.
+    /// Fills the empty groups from `first` on with the words of an image, little-endian, whole lines
+    /// for each group. `None`: they are no groups of this index, as `is_valid` or a count tells; it
+    /// is then to be thrown away. Else the number of entries.
+    ///
+    /// Lines of neighbouring groups lie side by side, so the groups are filled row by row: each
+    /// write goes on where the last one ended.
     ///
     /// # Safety
-    /// The caller holds the shard's lock.
-    pub(crate) unsafe fn load_group(
+    /// The caller holds the shard's lock, and nobody reads the index yet.
+    pub(crate) unsafe fn load_groups(
         &self,
-        group: usize,
-        words: &[u64],
-        mut is_valid: impl FnMut(Location) -> bool,
+        first: usize,
+        groups: &[&[u8]],
+        is_valid: impl Fn(Location) -> bool,
     ) -> io::Result<Option<usize>> {
         // SAFETY: the lock makes this the only writer.
         let writer = unsafe { &mut *self.writer.get() };
-        assert_eq!(writer.counts[group], 0, "the group is not empty");
-        let lines = words.len() / LINE_ENTRIES;
-        let mut count = 0;
-        for entry in words.iter().filter_map(|w| Entry::from_word(*w)) {
-            if !is_valid(entry.location()) {
+        let mut total = 0;
+        for (group, bytes) in (first..).zip(groups) {
+            assert_eq!(writer.counts[group], 0, "the group is not empty");
+            let (mut count, mut good) = (0, true);
+            for entry in words_of(bytes).filter_map(Entry::from_word) {
+                good &= is_valid(entry.location());
+                count += 1;
+            }
+            let whole = bytes.len() % size_of::<Line>() == 0;
+            if !good || !whole || count > bytes.len() / size_of::<Line>() * LINE_LOAD_MAX {
                 return Ok(None);
             }
-            count += 1;
+            writer.counts[group] = count as u32;
+            total += count;
         }
-        if words.len() % LINE_ENTRIES != 0 || count > lines * LINE_LOAD_MAX {
-            return Ok(None);
-        }
-        self.rows.grow(lines, &self.arena)?;
-        self.changing(group, lines, || {
-            for (row, words) in words.chunks_exact(LINE_ENTRIES).enumerate() {
-                // SAFETY: `grow` made `lines` rows.
+        let lines = |bytes: &[u8]| bytes.len() / size_of::<Line>();
+        let rows = groups.iter().map(|bytes| lines(bytes)).max().unwrap_or(0);
+        self.rows.grow(rows, &self.arena)?;
+        for row in 0..rows {
+            for (group, bytes) in (first..).zip(groups).filter(|(_, bytes)| row < lines(bytes)) {
+                // SAFETY: `grow` made the row.
                 let line = unsafe { self.rows.line(row, group) };
+                let words = words_of(&bytes[row * size_of::<Line>()..]);
                 for (place, word) in line.0.iter().zip(words) {
-                    place.store(*word, Ordering::Release);
+                    // The group word publishes them all.
+                    place.store(word, Ordering::Relaxed);
                 }
             }
-        });
-        writer.counts[group] = count as u32;
-        Ok(Some(count))
+        }
+        for (group, bytes) in (first..).zip(groups) {
+            self.changing(group, lines(bytes), || {});
+        }
+        Ok(Some(total))
     }
 }
 
@@ -426,7 +476,7 @@ impl Search<'_> {
     fn scan(&mut self) {
         // SAFETY: the row is below the group word's number of lines.
         self.line = unsafe { self.index.rows.line(self.row, self.group) };
-        self.matches = scan(self.line, self.wanted);
+        self.matches = scan(self.line, self.wanted) & ((1 << LINE_ENTRIES) - 1);
     }
 
     /// Whether a search that found nothing may be believed. If not, begin again.

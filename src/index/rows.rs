@@ -8,7 +8,7 @@ use super::line::Line;
 use crate::hash::GROUP_BITS;
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::io;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::Mutex;
 
 /// Groups of a shard's index, and lines in a row.
@@ -20,9 +20,19 @@ pub(crate) const ROW_BYTES: usize = GROUPS * size_of::<Line>();
 const CHUNK_BYTES: usize = 32 << 20;
 
 /// Gives out rows to all shards of a database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RowArena {
     chunks: Mutex<Chunks>,
+    /// Bytes of all rows, and the most that there may be.
+    bytes: AtomicUsize,
+    limit: AtomicUsize,
+}
+
+impl Default for RowArena {
+    fn default() -> Self {
+        let (bytes, limit) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+        RowArena { chunks: Mutex::default(), bytes, limit }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -34,8 +44,19 @@ struct Chunks {
 }
 
 impl RowArena {
+    /// Sets the most bytes that all rows may take.
+    pub(crate) fn set_limit(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
+    }
+
     /// A zeroed row, valid as long as the arena.
     pub(crate) fn row(&self) -> io::Result<*mut Line> {
+        let (bytes, limit) =
+            (self.bytes.load(Ordering::Relaxed), self.limit.load(Ordering::Relaxed));
+        if bytes + ROW_BYTES > limit {
+            let text = format!("it takes {bytes} bytes, and memory_limit leaves it {limit}");
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
+        }
         let mut chunks = self.chunks.lock().unwrap_or_else(|e| e.into_inner());
         if chunks.next == chunks.end {
             let map = Mapping::anonymous(CHUNK_BYTES + HUGE_PAGE)?;
@@ -46,6 +67,7 @@ impl RowArena {
         }
         let row = chunks.next;
         chunks.next += ROW_BYTES;
+        self.bytes.fetch_add(ROW_BYTES, Ordering::Relaxed);
         Ok(row as *mut Line)
     }
 }

@@ -130,11 +130,15 @@ fn a_group_survives_being_written_out_and_loaded() {
     for n in 0..50_000 {
         insert(&index, n, at(n));
     }
-    let mut words = Vec::new();
+    let (mut words, mut images) = (Vec::new(), Vec::<Vec<u8>>::new());
     for group in 0..GROUPS {
         index.snapshot_group(group, &mut words);
-        // SAFETY: tests have one writer.
-        unsafe { copy.load_group(group, &words, |_| true) }.unwrap().expect("valid");
+        images.push(words.iter().flat_map(|w| w.to_le_bytes()).collect());
+    }
+    let images: Vec<&[u8]> = images.iter().map(|image| &image[..]).collect();
+    for (first, groups) in [(0, &images[..100]), (100, &images[100..])] {
+        // SAFETY: tests have one writer, and no reader yet.
+        unsafe { copy.load_groups(first, groups, |_| true) }.unwrap().expect("valid");
     }
     for n in 0..50_000 {
         assert_eq!(find(&copy, n, at(n)), Some(at(n)));

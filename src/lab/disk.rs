@@ -524,6 +524,15 @@ impl File for SimFile {
         Ok(())
     }
 
+    /// Every other page, or so, is in memory.
+    fn read_at_nowait(&self, buf: &mut [u8], offset: u64) -> Result<bool> {
+        let there = self.disk.state().random.one_in(2);
+        if there {
+            self.read_exact_at(buf, offset)?;
+        }
+        Ok(there)
+    }
+
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         self.check_writable()?;
         let mut state = self.disk.state();

@@ -64,7 +64,8 @@ impl Attempt<'_> {
                 setup.open(&disk).map_err(|e| format!("open without the fault refuses: {e}"))?
             }
         };
-        let mut session = Session { setup, disk, engine: Some(engine), oracle: Oracle::default() };
+        let mut session =
+            Session { setup, disk, engine: Some(engine), oracle: Oracle::default(), steps: 0 };
         let mut under_way = None;
         for n in 0..STEPS {
             let step = workload.step();

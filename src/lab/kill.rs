@@ -94,7 +94,12 @@ fn add_missing_rule(db: &Db) -> Result<(), Error> {
 
 fn options(durability: &str) -> Result<Options, Error> {
     let mut options = Options::new();
+    // "sync, little memory": all that is sealed is cold.
+    let (durability, memory) = durability.split_once(", ").unwrap_or((durability, ""));
     options.set("durability", durability)?;
+    if memory == "little memory" {
+        options.set("memory_limit", "1M")?;
+    }
     options.set("shards", "4")?;
     options.set("sync_interval_ms", "3")?;
     options.set("checkpoint_interval_ms", "20")?;

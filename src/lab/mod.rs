@@ -44,6 +44,8 @@ pub struct Report {
     pub second_crashes: u64,
     /// Workloads that were run with a fault.
     pub faults: u64,
+    /// Records of recovered databases that were read from segments that are not mapped.
+    pub cold_reads: u64,
 }
 
 impl Report {

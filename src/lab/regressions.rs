@@ -9,10 +9,10 @@ use crate::options::Durability;
 const SEEDS: u64 = 60;
 
 fn session(shards: usize, durability: Durability) -> Session {
-    let setup = Setup { shards, durability };
+    let setup = Setup { shards, durability, cold: false };
     let disk = Disk::new(1);
     let engine = Some(setup.open(&disk).unwrap());
-    Session { setup, disk, engine, oracle: Oracle::default() }
+    Session { setup, disk, engine, oracle: Oracle::default(), steps: 0 }
 }
 
 fn run(session: &mut Session, step: Step) {
@@ -35,7 +35,7 @@ fn after(session: &Session, moment: &Snapshot, crash: Crash, seed: u64) -> Sessi
     let engine = session.setup.open(&disk).unwrap_or_else(|e| panic!("{crash:?} {seed}: {e}"));
     let oracle = session.oracle.judge(&engine, crash, None);
     let oracle = oracle.unwrap_or_else(|e| panic!("{crash:?} {seed}: {e}"));
-    Session { setup: session.setup, disk, engine: Some(engine), oracle }
+    Session { setup: session.setup, disk, engine: Some(engine), oracle, steps: 0 }
 }
 
 fn power_losses(session: &Session) -> impl Iterator<Item = Session> + '_ {
@@ -56,9 +56,10 @@ fn a_synced_write_survives_with_the_directory_that_it_is_in() {
 fn a_creation_that_was_killed_goes_on_whatever_names_the_power_takes() {
     let disk = Disk::new(1);
     disk.record();
-    let setup = Setup { shards: 1, durability: Durability::Process };
+    let setup = Setup { shards: 1, durability: Durability::Process, cold: false };
     drop(setup.open(&disk).unwrap());
-    let empty = Session { setup, disk: disk.clone(), engine: None, oracle: Oracle::default() };
+    let empty =
+        Session { setup, disk: disk.clone(), engine: None, oracle: Oracle::default(), steps: 0 };
     for moment in disk.recorded() {
         let second = after(&empty, &moment, Crash::Kill, 1);
         for moment in second.disk.recorded() {

@@ -23,18 +23,26 @@ pub(crate) const DIR: &str = "/data/db";
 pub(crate) struct Setup {
     pub(crate) shards: usize,
     pub(crate) durability: Durability,
+    /// So little memory that every segment becomes cold as soon as it can.
+    pub(crate) cold: bool,
 }
+
+/// What leaves no room for a mapping.
+const LITTLE_MEMORY: u64 = 64 << 10;
 
 impl Setup {
     pub(crate) fn of_seed(seed: u64) -> Setup {
         let durability = if seed % 3 == 0 { Durability::Sync } else { Durability::Process };
-        Setup { shards: 1 + (seed / 3 % 3) as usize, durability }
+        Setup { shards: 1 + (seed / 3 % 3) as usize, durability, cold: seed % 5 < 2 }
     }
 
     pub(crate) fn open(&self, disk: &Disk) -> Result<Arc<Engine>> {
         let mut options = Options::new();
         options.shards = Some(self.shards);
         options.durability = self.durability;
+        if self.cold {
+            options.memory_limit = LITTLE_MEMORY;
+        }
         options.open_timeout = std::time::Duration::ZERO;
         Engine::open_dir(Path::new(DIR), &options, Arc::new(disk.clone())).map(Arc::new)
     }
@@ -46,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) disk: Disk,
     pub(crate) engine: Option<Arc<Engine>>,
     pub(crate) oracle: Oracle,
+    /// Steps done.
+    pub(crate) steps: u64,
 }
 
 impl Session {
@@ -81,6 +91,11 @@ impl Session {
     /// Does a step and tells the oracle.
     pub(crate) fn run(&mut self, step: &Step, plan: Option<&UnderWay>) -> Result<()> {
         let engine = self.engine().clone();
+        if self.setup.cold && self.steps % 3 == 0 {
+            // What the memory thread does.
+            engine.balance();
+        }
+        self.steps += 1;
         match step {
             Step::One(key, Some(value)) => engine.put(key, value)?,
             Step::One(key, None) => drop(engine.write_if(Write::Delete { key })?),

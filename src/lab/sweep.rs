@@ -16,6 +16,7 @@ use super::session::{Session, Setup};
 use super::workload::{Step, Workload};
 use super::{place_of, Report, Violation};
 use crate::engine::Engine;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// Steps between two crashes that are taken for good.
@@ -59,7 +60,7 @@ impl Sweep<'_> {
         *self.place = format!("{setup:?}, creation");
         let engine = setup.open(&disk).map_err(|e| format!("open refuses: {e}"))?;
         let oracle = Oracle::default();
-        let mut session = Session { setup, disk, engine: Some(engine), oracle };
+        let mut session = Session { setup, disk, engine: Some(engine), oracle, steps: 0 };
         let created = session.disk.recorded();
         self.crashes(&session, &created, None, &setup)?;
         for life in 0..LIVES {
@@ -84,7 +85,7 @@ impl Sweep<'_> {
             let (crash, disk) = self.crash(&moment);
             disk.record();
             let (engine, oracle) = recover(&setup, &disk, &session.oracle, crash, None)?;
-            session = Session { setup, disk, engine: Some(engine), oracle };
+            session = Session { setup, disk, engine: Some(engine), oracle, steps: 0 };
             session.disk.recorded();
         }
         Ok(())
@@ -129,6 +130,8 @@ impl Sweep<'_> {
                 disk.record();
                 let (engine, oracle) = recover(setup, &disk, &session.oracle, crash, under_way)?;
                 self.report.crashes += 1;
+                let cold_reads = engine.memory.cold_reads.load(Ordering::Relaxed);
+                self.report.cold_reads += cold_reads;
                 let recorded = disk.recorded();
                 self.second_crashes(setup, &recorded, &oracle, crash)?;
                 if self.random.one_in(16) {
@@ -175,7 +178,7 @@ impl Sweep<'_> {
     ) -> Result<(), String> {
         let fails = |e: crate::Error| format!("after recovery: {e}");
         let mut session =
-            Session { setup: *setup, disk: disk.clone(), engine: Some(engine), oracle };
+            Session { setup: *setup, disk: disk.clone(), engine: Some(engine), oracle, steps: 0 };
         let mut workload = Workload::new(self.random.next());
         for _ in 0..4 {
             let step = workload.step();

@@ -14,11 +14,15 @@
 //!    goes unnoticed.
 //! 4. A log never goes on in a segment whose tail a crash may have torn: recovery seals it.
 
+pub(crate) mod anonymous;
+pub(crate) mod pool;
+pub(crate) mod pressure;
 pub(crate) mod record;
 pub(crate) mod resync;
 pub(crate) mod segment;
 pub(crate) mod slots;
 pub(crate) mod source;
+pub(crate) mod stored;
 
 use crate::error::Result;
 use crate::index::entry::{Location, OFFSET_END};
@@ -68,6 +72,8 @@ struct Active {
     synced: usize,
     /// Below this pages are present.
     populated: usize,
+    /// How far ahead of the tail they are to be.
+    ahead: usize,
     /// At this tail the preparation thread is asked for more.
     ask_at: usize,
 }
@@ -111,7 +117,8 @@ impl Log {
         self.last_capacity = last.len();
         self.last_end = end as u64;
         if continues {
-            let mut active = Active::new(last.clone(), end, self.prepares);
+            let mut active =
+                Active::new(last.clone(), end, self.prepares.then_some(POPULATE_AHEAD));
             active.synced = end;
             self.active = Some(active);
         }
@@ -141,10 +148,23 @@ impl Log {
             // An oversized segment may have room behind its one record, but out of an entry's reach.
             Some(active)
                 if active.tail + len <= active.segment.len() && active.tail < OFFSET_END => {}
-            _ => self.roll(len, source)?,
+            // What is moved by compaction gives memory back.
+            _ => self.roll(len, source, !self.prepares)?,
         }
         let Some(active) = &mut self.active else { unreachable!("roll made an active segment") };
         Ok(Room { active, len, asked: &mut self.asked, number: self.number, source })
+    }
+
+    /// Makes room for a record that gives memory back, from what is kept for that.
+    pub(crate) fn make_room_urgently(&mut self, len: usize, source: &SegmentSource) -> Result<()> {
+        match &self.active {
+            Some(active)
+                if active.tail + len <= active.segment.len() && active.tail < OFFSET_END =>
+            {
+                Ok(())
+            }
+            _ => self.roll(len, source, true),
+        }
     }
 
     /// Appends one record and returns where it is.
@@ -176,7 +196,7 @@ impl Log {
     /// Seals the active segment and makes one active that has room for `len` bytes.
     #[cold]
     #[inline(never)]
-    fn roll(&mut self, len: usize, source: &SegmentSource) -> Result<()> {
+    fn roll(&mut self, len: usize, source: &SegmentSource, urgent: bool) -> Result<()> {
         let need = len + SEGMENT_HEADER;
         // First whatever can fail. From here to the seal nothing is appended, so the end that the
         // new header names is the end that the old segment keeps.
@@ -184,24 +204,36 @@ impl Log {
             Some(segment) if segment.len() >= need => segment,
             other => {
                 self.prepared = other;
-                source.create(self.capacity_for(need), POPULATE_INLINE)?
+                source.create(self.capacity_for(need, source), POPULATE_INLINE, urgent)?
             }
         };
         let previous = (self.last_generation, self.position().offset);
         let segment = source.activate(segment, (self.number, self.next_ordinal), previous)?;
+        if let Some(active) = self.active.as_ref().filter(|_| self.prepares) {
+            // What was written ahead of the pages that were made present.
+            let tail = active.tail;
+            source.pressure.take_room(tail.saturating_sub(active.segment.populated()));
+            active.segment.set_populated(tail);
+        }
         self.seal(true);
         self.next_ordinal += 1;
         self.last_generation = segment.id.generation;
         self.last_capacity = segment.len();
-        self.active = Some(Active::new(segment, SEGMENT_HEADER, self.prepares));
+        if !self.prepares {
+            // Nobody makes its pages present, so nobody takes room for them later.
+            source.pressure.take_room(segment.len() - segment.populated());
+        }
+        let ahead = self.prepares.then(|| source.ahead(POPULATE_AHEAD));
+        self.active = Some(Active::new(segment, SEGMENT_HEADER, ahead));
         Ok(())
     }
 
-    fn capacity_for(&self, need: usize) -> usize {
+    fn capacity_for(&self, need: usize, source: &SegmentSource) -> usize {
         let half = (self.live_bytes / 2).min(SEGMENT_MAX as u64) as usize;
         // A young log grows faster: each segment costs a file.
         let young = (self.last_capacity * 4).min(SEGMENT_YOUNG);
-        let grown = half.next_power_of_two().max(young).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        let max = source.segment_max();
+        let grown = half.next_power_of_two().max(young).clamp(SEGMENT_MIN, max);
         if need <= grown {
             grown
         } else if need <= SEGMENT_MAX {
@@ -242,6 +274,11 @@ impl Log {
         }
     }
 
+    /// The segment that was made ahead.
+    pub(crate) fn next(&self) -> Option<&Segment> {
+        self.prepared.as_ref()
+    }
+
     /// The active segment and its tail.
     pub(crate) fn active(&self) -> Option<(&Arc<Segment>, usize)> {
         self.active.as_ref().map(|a| (&a.segment, a.tail))
@@ -278,17 +315,20 @@ impl Log {
     }
 
     /// What the preparation thread should do now.
-    pub(crate) fn work_to_prepare(&mut self) -> ToPrepare {
+    pub(crate) fn work_to_prepare(&mut self, source: &SegmentSource) -> ToPrepare {
         self.asked = false;
-        let capacity = self.capacity_for(0);
+        let capacity = self.capacity_for(0, source);
+        let ahead = source.ahead(POPULATE_AHEAD);
         let Some(active) = &mut self.active else {
             return ToPrepare { populate: None, capacity: None };
         };
         let (tail, len) = (active.tail, active.segment.len());
         // Should the work fail, it is asked for again only after a while.
-        active.ask_at = tail + POPULATE_AHEAD / 4;
+        active.ahead = ahead;
+        active.ask_at = tail + ahead / 4;
         // Whole huge pages, so that the kernel can map them as such.
-        let to = (tail + POPULATE_AHEAD).next_multiple_of(HUGE_PAGE).min(len);
+        let unit = if ahead >= HUGE_PAGE { HUGE_PAGE } else { 4096 };
+        let to = (tail + ahead).next_multiple_of(unit).min(len);
         let populate =
             (to > active.populated).then(|| (active.segment.clone(), active.populated, to));
         let wants_next = self.prepared.is_none() && tail > len / 4;
@@ -324,14 +364,16 @@ impl Log {
 }
 
 impl Active {
-    fn new(segment: Arc<Segment>, tail: usize, prepares: bool) -> Active {
-        let populated = segment.populated.max(tail);
-        let mut active = Active { segment, tail, synced: tail, populated, ask_at: 0 };
+    /// `ahead`: how far ahead of the tail pages are made present, if they are.
+    fn new(segment: Arc<Segment>, tail: usize, ahead: Option<usize>) -> Active {
+        let populated = segment.populated().max(tail);
+        let most = ahead.unwrap_or(0);
+        let mut active = Active { segment, tail, synced: tail, populated, ahead: most, ask_at: 0 };
         if tail == SEGMENT_HEADER {
             // The header itself has yet to be synced.
             active.synced = 0;
         }
-        active.ask_at = if prepares { active.next_ask(false) } else { usize::MAX };
+        active.ask_at = if ahead.is_some() { active.next_ask(false) } else { usize::MAX };
         active
     }
 
@@ -339,7 +381,7 @@ impl Active {
     fn next_ask(&self, has_next: bool) -> usize {
         let len = self.segment.len();
         let populate = if self.populated < len {
-            self.populated.saturating_sub(POPULATE_AHEAD / 2)
+            self.populated.saturating_sub(self.ahead / 2)
         } else {
             usize::MAX
         };

@@ -50,6 +50,11 @@ impl Kind {
     }
 }
 
+/// Whether a byte names a kind of record.
+pub(crate) fn is_kind(byte: u8) -> bool {
+    Kind::from_byte(byte).is_some()
+}
+
 /// Bytes that a record takes, padding included.
 #[inline(always)]
 pub(crate) fn record_len(key_len: usize, value_len: usize) -> usize {
@@ -81,6 +86,12 @@ impl Header {
             value_len: u32_at(8) as usize,
             seq: u64::from(u32_at(12)) | u64::from(u32_at(16)) << 32,
         }
+    }
+
+    /// Where its value ends, counted from its begin.
+    #[inline(always)]
+    pub(crate) fn end(&self) -> usize {
+        RECORD_HEADER + self.key_len + self.value_len
     }
 
     /// Bytes that the whole record takes.

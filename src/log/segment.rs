@@ -28,7 +28,8 @@
 //!    lost: a sealed log ends exactly there, and an unsealed one in a file that has its capacity.
 //! 4. The generation, and with it the checksum seed, is never used twice.
 
-use super::record::{self, Header, Kind, Record, RECORD_HEADER};
+use super::pool::FilePool;
+use super::record::{self, Header, Kind, RECORD_HEADER};
 use crate::engine::meta::COUNT_END;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
@@ -36,8 +37,8 @@ use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use crate::sys::io::File;
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes before the first record.
 pub(crate) const SEGMENT_HEADER: usize = 128;
@@ -52,6 +53,8 @@ pub(crate) const SEGMENT_LEN_MAX: usize =
 pub(crate) const SEGMENT_MIN: usize = 64 << 10;
 
 const MAGIC: &[u8; 8] = b"WARPSEG\x01";
+// What a reader finds who takes the header for a record (`Index::first`) is no put.
+const _: () = assert!(MAGIC[6] != Kind::Put as u8);
 const FORMAT: u32 = 1;
 /// Where the header begins to say what became of the segment since it was made.
 pub(crate) const SEALED_AT: usize = 116;
@@ -196,7 +199,12 @@ pub(crate) fn synced_end(header: &[u8; SEGMENT_HEADER]) -> usize {
     }
 }
 
-/// A mapped segment.
+/// A segment: mapped, or cold, which is to say read from its file.
+///
+/// It is mapped while records are appended to it, and from then on as long as the memory limit
+/// lets it (`engine/memory.rs`). A mapping is given up in three steps: [`Segment::set_cold`], which
+/// nobody new gets past; the grace period of `engine/memory.rs`; [`Segment::unmap`]. Pinned values
+/// hold references to the mapping, so its memory goes with the last of them.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) id: Identity,
@@ -213,27 +221,41 @@ pub(crate) struct Segment {
     pub(crate) emptied: AtomicBool,
     /// Where the records end, once the segment is sealed; 0 before.
     end: AtomicU64,
-    /// Below this, pages were made present when the segment was made.
-    pub(crate) populated: usize,
-    map: Mapping,
-    /// `None` in memory, and once the segment is sealed and on the device: a large database has
-    /// more segments than a process may have open files.
-    file: Mutex<Option<Box<dyn File>>>,
+    /// Below this, pages were made present.
+    populated: AtomicUsize,
+    /// Bytes of the file, when it was made or opened: all that may be addressed.
+    len: usize,
+    /// A reference to the mapping, with its address beside it; null once it was given up.
+    map: AtomicPtr<Mapping>,
+    base: AtomicPtr<u8>,
+    /// Whether the mapping is not to be used any more.
+    cold: AtomicBool,
+    /// Which parts of 64 KiB were looked at through the mapping, for a segment that was found at
+    /// open: what the kernel has mapped around them is resident.
+    touched: Box<[AtomicU64]>,
+    /// Who reads the file at the moment, or will: it is not removed meanwhile.
+    readers: AtomicUsize,
+    /// What the header says of the end of the records and of the device.
+    sealed: AtomicU32,
+    synced: AtomicUsize,
+    /// The file, while a sync needs it; later on while it is read now and then (see
+    /// [`FilePool`]): a large database has more segments than a process may have open files.
+    file: Mutex<Option<Arc<dyn File>>>,
+    read_mark: AtomicBool,
+    /// `None` in memory.
+    pool: Option<Arc<FilePool>>,
     sync_failed: AtomicBool,
     /// Where the file is, for messages; empty in memory.
     pub(crate) path: PathBuf,
 }
 
+/// What the kernel maps at once around a page that is looked at, where the page cache has it.
+const TOUCH: usize = 64 << 10;
+
 impl Segment {
-    /// Wraps a mapping whose header is written.
-    pub(crate) fn new(
-        id: Identity,
-        trusted: bool,
-        map: Mapping,
-        file: Option<Box<dyn File>>,
-        path: PathBuf,
-    ) -> Segment {
-        assert!(map.len() >= SEGMENT_HEADER && map.len() as u64 <= id.capacity);
+    /// A segment of `len` bytes that is neither mapped nor open.
+    fn bare(id: Identity, trusted: bool, len: usize, path: PathBuf) -> Segment {
+        assert!(len >= SEGMENT_HEADER && len as u64 <= id.capacity);
         Segment {
             id,
             seed: id.seed(),
@@ -243,12 +265,60 @@ impl Segment {
             horizon: AtomicU64::new(0),
             emptied: AtomicBool::new(false),
             end: AtomicU64::new(0),
-            populated: 0,
-            map,
-            file: Mutex::new(file),
+            populated: AtomicUsize::new(0),
+            len,
+            map: AtomicPtr::new(std::ptr::null_mut()),
+            base: AtomicPtr::new(std::ptr::null_mut()),
+            cold: AtomicBool::new(true),
+            touched: Box::default(),
+            readers: AtomicUsize::new(0),
+            sealed: AtomicU32::new(0),
+            synced: AtomicUsize::new(0),
+            file: Mutex::new(None),
+            read_mark: AtomicBool::new(false),
+            pool: None,
             sync_failed: AtomicBool::new(false),
             path,
         }
+    }
+
+    /// A new segment in anonymous memory.
+    pub(crate) fn in_anonymous(id: Identity, map: Mapping) -> Segment {
+        let segment = Segment::bare(id, true, map.len(), PathBuf::new());
+        segment.set_map(map);
+        segment
+    }
+
+    /// A new segment in a file.
+    pub(crate) fn create(
+        id: Identity,
+        map: Mapping,
+        file: Box<dyn File>,
+        path: PathBuf,
+        pool: Arc<FilePool>,
+    ) -> Segment {
+        let mut segment = Segment::bare(id, true, map.len(), path);
+        segment.set_map(map);
+        segment.pool = Some(pool);
+        segment.file = Mutex::new(Some(file.into()));
+        segment
+    }
+
+    /// A segment that was found, whose file of `len` bytes begins with `header`. It is cold.
+    pub(crate) fn found(
+        id: Identity,
+        header: &[u8; SEGMENT_HEADER],
+        len: usize,
+        path: PathBuf,
+        pool: Arc<FilePool>,
+    ) -> Segment {
+        let mut segment = Segment::bare(id, false, len, path);
+        segment.touched = (0..len.div_ceil(TOUCH * 64)).map(|_| AtomicU64::new(0)).collect();
+        segment.pool = Some(pool);
+        let word = header[SEALED_AT..].first_chunk::<4>();
+        segment.sealed = AtomicU32::new(word.map_or(0, |word| u32::from_le_bytes(*word)));
+        segment.synced = AtomicUsize::new(synced_end(header));
+        segment
     }
 
     /// Whether it has never had a file.
@@ -275,15 +345,175 @@ impl Segment {
         self.end.store(end as u64, Ordering::Release);
     }
 
+    /// Address of the mapping. Only for those whom it cannot be taken from: whoever appends, and
+    /// recovery.
     #[inline(always)]
     pub(crate) fn base(&self) -> *mut u8 {
-        self.map.address()
+        self.base.load(Ordering::Relaxed)
     }
 
-    /// Bytes mapped: all of the file, and all that may be addressed.
+    /// Bytes of the file: all that may be addressed.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        self.map.len()
+        self.len
+    }
+
+    fn set_map(&self, map: Mapping) {
+        assert_eq!(map.len(), self.len);
+        self.base.store(map.address(), Ordering::Release);
+        let old = self.map.swap(Arc::into_raw(Arc::new(map)).cast_mut(), Ordering::AcqRel);
+        assert!(old.is_null(), "a segment is mapped twice");
+        self.cold.store(false, Ordering::Release);
+    }
+
+    /// Maps a cold segment. `keep`: its file stays open, for a sync.
+    ///
+    /// # Safety
+    /// Nobody else maps or unmaps it: recovery, or the memory thread.
+    pub(crate) unsafe fn map_in(&self, writable: bool, keep: bool) -> std::io::Result<()> {
+        let Some(pool) = &self.pool else { return Ok(()) };
+        if !self.is_cold() {
+            if keep && self.file().is_none() {
+                *self.file() = Some(pool.io.open(&self.path, writable)?.into());
+            }
+            return Ok(());
+        }
+        let file = pool.io.open(&self.path, writable)?;
+        self.set_map(file.map(self.len, writable)?);
+        if keep {
+            *self.file() = Some(file.into());
+        }
+        Ok(())
+    }
+
+    /// Whether the segment is read from its file.
+    #[inline]
+    pub(crate) fn is_cold(&self) -> bool {
+        self.cold.load(Ordering::Acquire)
+    }
+
+    /// Tells everybody who comes from now on to read from the file.
+    pub(crate) fn set_cold(&self) {
+        self.cold.store(true, Ordering::Release);
+    }
+
+    /// Gives the segment's own reference to the mapping up, after the grace period. What is
+    /// returned holds the memory while there are pinned values in it.
+    ///
+    /// # Safety
+    /// Nobody uses the address any more but with a reference of their own.
+    pub(crate) unsafe fn unmap(&self) -> Option<std::sync::Weak<Mapping>> {
+        let map = self.map.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        if map.is_null() {
+            return None;
+        }
+        // SAFETY: the segment's own reference, given up once.
+        let map = unsafe { Arc::from_raw(map.cast_const()) };
+        Some(Arc::downgrade(&map))
+    }
+
+    /// A reference to the mapping of a segment that is not cold.
+    pub(crate) fn mapping(&self) -> Option<Arc<Mapping>> {
+        let _guard = crate::epoch::pin();
+        // Whoever makes it cold from here on waits for the guard before the reference goes.
+        if self.is_cold() {
+            return None;
+        }
+        // SAFETY: as just said.
+        Some(unsafe { self.share_mapping() })
+    }
+
+    /// A reference to the mapping.
+    ///
+    /// # Safety
+    /// The caller holds an epoch guard, under which the segment was seen not to be cold; or the
+    /// shard's lock, likewise.
+    #[inline]
+    pub(crate) unsafe fn share_mapping(&self) -> Arc<Mapping> {
+        let map = self.map.load(Ordering::Acquire).cast_const();
+        // SAFETY: the segment holds a reference, which cannot go while the caller's promise holds.
+        unsafe {
+            Arc::increment_strong_count(map);
+            Arc::from_raw(map)
+        }
+    }
+
+    /// Notes that the pages up to `to` are present.
+    pub(crate) fn set_populated(&self, to: usize) {
+        self.populated.fetch_max(to.min(self.len), Ordering::Relaxed);
+    }
+
+    /// Below this pages are present.
+    pub(crate) fn populated(&self) -> usize {
+        self.populated.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a part was looked at through the mapping.
+    #[inline]
+    pub(crate) fn touch(&self, from: usize, to: usize) {
+        for part in from / TOUCH..to.div_ceil(TOUCH) {
+            let Some(word) = self.touched.get(part / 64) else { return };
+            if word.load(Ordering::Relaxed) >> (part % 64) & 1 == 0 {
+                word.fetch_or(1 << (part % 64), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Bytes of the mapping that are resident, as far as the engine has touched them; `tail` is
+    /// where the records end. The second number bounds what they can become.
+    pub(crate) fn resident(&self, tail: usize) -> (usize, usize) {
+        if self.map.load(Ordering::Relaxed).is_null() {
+            return (0, 0);
+        }
+        let written = self.populated().max(tail).next_multiple_of(4096).min(self.len);
+        if self.trusted {
+            return (written, written);
+        }
+        let parts = self.touched.iter().map(|w| w.load(Ordering::Relaxed).count_ones() as usize);
+        ((parts.sum::<usize>() * TOUCH).max(self.populated()).min(self.len), self.len)
+    }
+
+    /// The file, for reading: open already, or opened now.
+    pub(crate) fn reading(self: &Arc<Self>) -> std::io::Result<Arc<dyn File>> {
+        self.read_mark.store(true, Ordering::Relaxed);
+        if let Some(file) = &*self.file() {
+            return Ok(file.clone());
+        }
+        let Some(pool) = &self.pool else { return Err(std::io::ErrorKind::NotFound.into()) };
+        let opened: Arc<dyn File> = pool.io.open(&self.path, false)?.into();
+        let mut file = self.file();
+        let is_first = file.is_none();
+        let opened = file.get_or_insert(opened).clone();
+        drop(file);
+        if is_first {
+            pool.opened(self);
+        }
+        Ok(opened)
+    }
+
+    /// Whether the file is open. With what it answers nothing is read: another thread may close it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.file().is_some()
+    }
+
+    /// Whether the file was read since the last call.
+    pub(crate) fn take_read_mark(&self) -> bool {
+        self.read_mark.swap(false, Ordering::Relaxed)
+    }
+
+    /// Keeps the file from being removed.
+    pub(crate) fn add_reader(&self) {
+        self.readers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// See [`Segment::add_reader`].
+    pub(crate) fn remove_reader(&self) {
+        self.readers.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether somebody reads the file.
+    pub(crate) fn has_readers(&self) -> bool {
+        self.readers.load(Ordering::Acquire) > 0
     }
 
     /// Writes the header of a segment that nobody else holds yet: the magic number last and whole,
@@ -303,44 +533,35 @@ impl Segment {
     /// Asks for huge pages where the segment is large enough to have some. File systems with large
     /// folios (ext4 since Linux 6.16, xfs) then map a file like that, and reads miss the TLB less.
     pub(crate) fn map_huge(&self) {
-        if self.len() >= HUGE_PAGE {
-            self.map.advise_huge();
+        if let Some(map) = self.mapping().filter(|map| map.len() >= HUGE_PAGE) {
+            map.advise_huge();
         }
     }
 
+    /// Makes pages present ahead of their first touch.
     pub(crate) fn populate(&self, from: usize, to: usize) {
-        self.map.populate(from, to);
-    }
-
-    /// The bytes of the segment from `from` on that no writer touches any more.
-    ///
-    /// # Safety
-    /// Nobody writes below `to` while the slice lives: `to` is at most the log's tail, or nobody
-    /// appends to the segment.
-    pub(crate) unsafe fn bytes(&self, from: usize, to: usize) -> &[u8] {
-        assert!(from <= to && to <= self.len());
-        // SAFETY: the range is in the mapping; the caller vouches for the writers.
-        unsafe { std::slice::from_raw_parts(self.base().add(from), to - from) }
-    }
-
-    /// The record at `offset`, lengths checked against the mapping and the checksum verified.
-    ///
-    /// # Safety
-    /// As for [`Segment::bytes`].
-    pub(crate) unsafe fn verified(&self, offset: usize) -> Option<Record<'_>> {
-        // SAFETY: the caller's promise.
-        record::parse(unsafe { self.bytes(offset, self.len()) }, self.seed)
+        if let Some(map) = self.mapping() {
+            map.populate(from, to);
+            self.set_populated(to);
+        }
     }
 
     /// Syncs the file's contents.
     pub(crate) fn sync(&self) -> std::io::Result<()> {
         // One sync at a time: the kernel reports a failure once, and whoever did not get the
         // report must not take the next success for its own.
-        let mut file = self.file();
+        let file = self.file();
         if self.sync_failed.load(Ordering::Relaxed) {
             return Err(std::io::Error::from_raw_os_error(libc::EIO));
         }
-        let result = file.as_mut().map_or(Ok(()), |f| f.sync_data());
+        let result = match (&*file, &self.pool) {
+            (Some(file), _) => file.sync_data(),
+            // Recovery has sealed it, and found no file to spare.
+            (None, Some(pool)) if !self.is_synced() => {
+                pool.io.open(&self.path, true).and_then(|file| file.sync_data())
+            }
+            (None, _) => Ok(()),
+        };
         if result.is_err() {
             self.sync_failed.store(true, Ordering::Relaxed);
         }
@@ -355,8 +576,13 @@ impl Segment {
         file.as_ref().map_or(Ok(()), |f| f.set_len(len as u64))
     }
 
-    fn file(&self) -> MutexGuard<'_, Option<Box<dyn File>>> {
+    fn file(&self) -> MutexGuard<'_, Option<Arc<dyn File>>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the segment is sealed, and all of it on the device.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.end().is_some_and(|end| self.synced.load(Ordering::Acquire) >= end)
     }
 
     /// Closes the file. The mapping stays.
@@ -369,7 +595,7 @@ impl Segment {
     /// the remains for damage.
     ///
     /// # Safety
-    /// Nobody else looks at the bytes beyond `end`.
+    /// The segment is mapped, and nobody else looks at the bytes beyond `end`.
     pub(crate) unsafe fn cut(&self, end: usize) -> std::io::Result<()> {
         let page_end = end.next_multiple_of(4096).min(self.len());
         // SAFETY: the range is in the mapping; the caller vouches for the others.
@@ -380,44 +606,46 @@ impl Segment {
         self.trim(end)
     }
 
-    fn sealed_word(&self) -> &AtomicU32 {
-        // SAFETY: the header is in the mapping, the word is aligned, and only ever accessed so.
-        unsafe { AtomicU32::from_ptr(self.base().add(SEALED_AT).cast()) }
-    }
-
     /// Stores that the records have ended at `end`, and whether the log goes on in a segment whose
     /// header is written.
     pub(crate) fn mark_sealed(&self, end: usize, followed: bool) {
         let word = (end / 8) as u32 | if followed { FOLLOWED } else { 0 };
-        self.sealed_word().store(word.to_le(), Ordering::Release);
+        self.sealed.store(word, Ordering::Release);
+        if let Some(map) = self.mapping() {
+            // SAFETY: the header is in the mapping, the word is aligned, and only accessed so.
+            let stored = unsafe { AtomicU32::from_ptr(map.address().add(SEALED_AT).cast()) };
+            stored.store(word.to_le(), Ordering::Release);
+        }
     }
 
     /// Where the records have ended, if the segment is sealed, and whether another one follows.
     pub(crate) fn sealed(&self) -> Option<(usize, bool)> {
-        sealed(u32::from_le(self.sealed_word().load(Ordering::Acquire)))
+        sealed(self.sealed.load(Ordering::Acquire))
     }
 
-    fn synced_word(&self) -> &AtomicU64 {
-        // SAFETY: the header is in the mapping, the word is aligned, and only ever accessed so.
-        unsafe { AtomicU64::from_ptr(self.base().add(SYNCED_AT).cast()) }
-    }
-
-    /// Notes that everything below `end` is on the device.
+    /// Notes that everything below `end` is on the device: in the header too, while that is
+    /// mapped. Without it a recovery knows less, and nothing that is not so.
     pub(crate) fn set_synced(&self, end: usize) {
+        if self.synced.load(Ordering::Acquire) >= end {
+            return;
+        }
         if self.end() == Some(end) {
             self.close_file();
         }
-        let low = (end / 8) as u32;
-        let word = u64::from(low) | u64::from(!low) << 32;
-        self.synced_word().store(word.to_le(), Ordering::Release);
+        if let Some(map) = self.mapping() {
+            let low = (end / 8) as u32;
+            let word = u64::from(low) | u64::from(!low) << 32;
+            // SAFETY: the header is in the mapping, the word is aligned, and only accessed so.
+            let stored = unsafe { AtomicU64::from_ptr(map.address().add(SYNCED_AT).cast()) };
+            stored.store(word.to_le(), Ordering::Release);
+        }
+        // Last: a segment that is synced to its end may become cold.
+        self.synced.fetch_max(end, Ordering::AcqRel);
     }
 
     /// The end up to which the segment is known to be on the device, at least the header.
     pub(crate) fn synced(&self) -> usize {
-        let word = u64::from_le(self.synced_word().load(Ordering::Acquire));
-        let (low, high) = (word as u32, (word >> 32) as u32);
-        let end = if low == !high { low as usize * 8 } else { 0 };
-        end.max(SEGMENT_HEADER)
+        self.synced.load(Ordering::Acquire).max(SEGMENT_HEADER)
     }
 
     /// The error for a record that does not verify.
@@ -428,6 +656,13 @@ impl Segment {
              `warp verify` lists all damage, a backup or `warp repair` saves the rest",
             self.path.display()
         ))
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: nobody has a reference to the segment any more, so its address is not used.
+        drop(unsafe { self.unmap() });
     }
 }
 
@@ -501,7 +736,7 @@ impl Raw {
             // Key length and kind lie side by side.
             let word = u32::from_le(record.add(4).cast::<u32>().read_unaligned());
             let wanted = key.len() as u32 | (Kind::Put as u32) << 16;
-            if word & 0x00ff_ffff != wanted || !is_equal(record.add(RECORD_HEADER), key) {
+            if (word ^ wanted) << 8 != 0 || !is_equal(record.add(RECORD_HEADER), key) {
                 return None;
             }
             let value_len = u32::from_le(record.add(8).cast::<u32>().read_unaligned()) as usize;

@@ -5,14 +5,16 @@
 //! header, its magic number last, which makes it part of a log. A file without one is of no log;
 //! recovery removes it.
 
-use super::segment::{file_name, Identity, Segment};
+use super::anonymous::Anonymous;
+use super::pool::FilePool;
+use super::pressure::Pressure;
+use super::segment::{file_name, Identity, Segment, SEGMENT_MAX, SEGMENT_MIN};
 use super::slots::SlotTable;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sabotage::{self, Sabotage};
 use crate::sys::io::Io;
-use crate::sys::map::Mapping;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +28,16 @@ pub(crate) struct SegmentSource {
     /// The directory; `None` for a database in memory.
     dir: Option<PathBuf>,
     io: Arc<dyn Io>,
+    pub(crate) pool: Arc<FilePool>,
+    /// What holds writers back.
+    pub(crate) pressure: Pressure,
+    /// Where segments of a database in memory come from.
+    pub(crate) anonymous: Anonymous,
+    /// Largest segment that is made for short records, by the memory limit: what is appended to
+    /// stays mapped. A power of two.
+    segment_max: AtomicUsize,
+    /// Largest segment that is made for one long record.
+    largest: AtomicU64,
     database: u64,
     /// The next generation: the number of this opening of the database in the high half, so that
     /// no generation is used twice even if the files that would show it are lost.
@@ -48,14 +60,19 @@ impl std::fmt::Debug for SegmentSource {
 impl SegmentSource {
     pub(crate) fn new(
         dir: Option<PathBuf>,
-        io: Arc<dyn Io>,
+        pool: Arc<FilePool>,
         database: u64,
         opens: u64,
         slots: Arc<SlotTable>,
     ) -> Self {
         SegmentSource {
             dir,
-            io,
+            io: pool.io.clone(),
+            pool,
+            pressure: Pressure::default(),
+            anonymous: Anonymous::new(),
+            segment_max: AtomicUsize::new(SEGMENT_MAX),
+            largest: AtomicU64::new(u64::MAX),
             database,
             generation: AtomicU64::new(opens << 32),
             slots,
@@ -74,6 +91,27 @@ impl SegmentSource {
     /// The file system that the files are in.
     pub(crate) fn io(&self) -> &dyn Io {
         &*self.io
+    }
+
+    /// Largest segment that is made for short records.
+    pub(crate) fn segment_max(&self) -> usize {
+        self.segment_max.load(Ordering::Relaxed)
+    }
+
+    /// Sets it, to a power of two.
+    pub(crate) fn set_segment_max(&self, bytes: usize) {
+        let max = bytes.clamp(SEGMENT_MIN, SEGMENT_MAX);
+        self.segment_max.store(1 << max.ilog2(), Ordering::Relaxed);
+    }
+
+    /// Sets the largest segment that is made for one long record.
+    pub(crate) fn set_largest(&self, bytes: u64) {
+        self.largest.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes ahead of a log's tail that are made present, of the most that there may be.
+    pub(crate) fn ahead(&self, most: usize) -> usize {
+        most.min(self.segment_max() / 4)
     }
 
     /// Connects the preparation thread, or disconnects it.
@@ -100,8 +138,18 @@ impl SegmentSource {
     }
 
     /// Makes a segment of `capacity` bytes, the first `populate` of them present, that belongs to
-    /// no log yet.
-    pub(crate) fn create(&self, capacity: usize, populate: usize) -> Result<Segment> {
+    /// no log yet. `urgent`: for what gives memory back (see [`Anonymous`]).
+    pub(crate) fn create(&self, capacity: usize, populate: usize, urgent: bool) -> Result<Segment> {
+        let largest = self.largest.load(Ordering::Relaxed);
+        if capacity as u64 > largest && !urgent {
+            return Err(Error::new(
+                ErrorKind::OutOfMemory,
+                format!(
+                    "a segment of {capacity} bytes, for one record, is more than the {largest} \
+                     that memory_limit leaves for it"
+                ),
+            ));
+        }
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let id = Identity {
             database: self.database,
@@ -114,9 +162,8 @@ impl SegmentSource {
             previous: 0,
         };
         let Some(dir) = &self.dir else {
-            let map = Mapping::anonymous(capacity)
-                .map_err(|e| Error::os(format!("allocate a segment of {capacity} bytes"), &e))?;
-            let segment = Segment::new(id, true, map, None, PathBuf::new());
+            let map = self.anonymous.map(capacity, urgent)?;
+            let segment = Segment::in_anonymous(id, map);
             segment.map_huge();
             return Ok(segment);
         };
@@ -136,11 +183,16 @@ impl SegmentSource {
             }
         };
         self.dir_dirty.store(true, Ordering::Release);
-        let mut segment = Segment::new(id, true, map, Some(file), path);
+        let segment = Segment::create(id, map, file, path, self.pool.clone());
         segment.map_huge();
-        segment.populated = populate.min(capacity);
-        segment.populate(0, segment.populated);
+        self.populate(&segment, 0, populate.min(capacity));
         Ok(segment)
+    }
+
+    /// Makes pages of a segment present, which takes room.
+    pub(crate) fn populate(&self, segment: &Segment, from: usize, to: usize) {
+        self.pressure.take_room(to - from);
+        segment.populate(from, to);
     }
 
     /// Writes the header, as number `ordinal` of log `log`, behind the segment of generation

@@ -33,6 +33,17 @@ pub(crate) fn light() {
     }
 }
 
+/// Whether the light side is free: the answer stays what it is after [`init`].
+pub(crate) fn is_free() -> bool {
+    MODE.load(Ordering::Relaxed) == MEMBARRIER
+}
+
+/// [`light`] for whoever knows that it is free.
+#[inline(always)]
+pub(crate) fn light_unfenced() {
+    compiler_fence(Ordering::SeqCst);
+}
+
 /// The rare side.
 pub(crate) fn heavy() {
     fence(Ordering::SeqCst);

@@ -58,6 +58,16 @@ pub(crate) trait File: Send + Sync + Debug {
     fn len(&self) -> Result<u64>;
     /// Reads exactly `buf.len()` bytes, or fails with `UnexpectedEof`.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()>;
+    /// The same without waiting for the device: false if that cannot be, and then `buf` holds
+    /// anything. Where the system has no such read it cannot.
+    fn read_at_nowait(&self, buf: &mut [u8], offset: u64) -> Result<bool> {
+        let _ = (buf, offset);
+        Ok(false)
+    }
+    /// Has the system begin to read some bytes from the device, without waiting. A hint.
+    fn will_need(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
     /// Writes all of `buf`.
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()>;
     /// Sets the length; new bytes are zero.

@@ -40,6 +40,12 @@ impl Mapping {
         Ok(Mapping::new(map.as_mut_ptr(), len, true, Box::new(map)))
     }
 
+    /// The same mapping, which drops `more` when it has gone.
+    pub(crate) fn keeping(self, more: Box<dyn Any + Send + Sync>) -> Self {
+        let Mapping { address, len, writable, _owner } = self;
+        Mapping { address, len, writable, _owner: Box::new((_owner, more)) }
+    }
+
     pub(crate) fn address(&self) -> *mut u8 {
         self.address
     }

@@ -4,8 +4,10 @@
 //! behind the whole engine. Memory, threads and barriers are plain functions.
 
 pub(crate) mod barrier;
+pub(crate) mod cgroup;
 pub(crate) mod io;
 pub(crate) mod map;
+pub(crate) mod thread;
 pub(crate) mod unix;
 
 use std::time::Duration;
@@ -63,4 +65,16 @@ pub(crate) fn spawn_upkeep(
     // SAFETY: restores the mask read above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &old, std::ptr::null_mut()) };
     thread
+}
+
+/// Number of files that the process may have open.
+pub(crate) fn open_files_max() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the system call fills the struct, which this frame owns.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
+    if known {
+        usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+    } else {
+        256
+    }
 }

@@ -101,6 +101,32 @@ impl File for fs::File {
         FileExt::read_exact_at(self, buf, offset)
     }
 
+    #[cfg(target_os = "linux")]
+    fn read_at_nowait(&self, buf: &mut [u8], offset: u64) -> Result<bool> {
+        let part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+        // SAFETY: a system call on an open descriptor that writes into `buf` alone.
+        let n = unsafe {
+            libc::preadv2(self.as_raw_fd(), &part, 1, offset as libc::off_t, libc::RWF_NOWAIT)
+        };
+        if n >= 0 {
+            // Less than asked for: the rest is not in memory, or not there. A read that waits
+            // tells which.
+            return Ok(n as usize == buf.len());
+        }
+        let error = Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINTR) => Ok(false),
+            _ => Err(error),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn will_need(&self, offset: u64, len: u64) {
+        let (offset, len) = (offset as libc::off_t, len as libc::off_t);
+        // SAFETY: a hint about an open descriptor.
+        unsafe { libc::posix_fadvise(self.as_raw_fd(), offset, len, libc::POSIX_FADV_WILLNEED) };
+    }
+
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         FileExt::write_all_at(self, buf, offset)
     }

@@ -13,6 +13,7 @@ const SECTIONS: &[&str] = &[
     "db",
     "get",
     "value",
+    "nowait",
     "cas",
     "batch",
     "durability",

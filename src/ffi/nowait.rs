@@ -1,0 +1,87 @@
+//! Reading without waiting: what warp_get_nowait is to warp_get.
+//!
+//! For threads that must not wait for the disk, such as event loops and schedulers: call these
+//! first, and the ones that wait on a thread that may, when the answer is WARP_WOULD_BLOCK. A value
+//! is there at once if its segment is mapped, if it is in the cache, or if its bytes are in the
+//! kernel's page cache and the system can say so (Linux can; where it cannot, only the first two
+//! count).
+
+use super::db::warp_db;
+use super::guard::read;
+use super::pointer::{key, out};
+use super::status::{warp_status, WARP_NOT_FOUND, WARP_OK, WARP_WOULD_BLOCK};
+use super::value::warp_value;
+use crate::db::{Db, NowaitPinned};
+use std::ffi::c_void;
+
+/// Pin a value, without copying it, or say that this would wait for the disk.
+///
+///   db    an open database
+///   key   key_len bytes, 1 to 65,535
+///   out   receives the value, all zero unless WARP_OK is returned; what it held before is not
+///         released
+///
+/// Returns
+///   WARP_OK                     found; release it with warp_value_release
+///   WARP_NOT_FOUND              the key does not exist
+///   WARP_WOULD_BLOCK            the answer needs the disk
+///   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+///   WARP_ERR_TOO_LARGE          key over the limit
+///   WARP_ERR_IO                 a cold value could not be read
+///   WARP_ERR_CORRUPTION         a cold value does not match its checksum
+#[no_mangle]
+pub unsafe extern "C" fn warp_get_pinned_nowait(
+    db: *mut warp_db,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut warp_value,
+) -> warp_status {
+    let body = |db: &Db| {
+        // SAFETY: the caller passes a place for one value.
+        let place = unsafe { self::out(out, "out") }?.write(warp_value::EMPTY);
+        // SAFETY: the caller passes that many bytes.
+        let key = unsafe { self::key(key, key_len) }?;
+        Ok(match db.get_pinned_nowait(key)? {
+            NowaitPinned::Found(pinned) => {
+                *place = warp_value::new(pinned);
+                WARP_OK
+            }
+            NowaitPinned::Missing => WARP_NOT_FOUND,
+            NowaitPinned::WouldBlock => WARP_WOULD_BLOCK,
+        })
+    };
+    // SAFETY: the caller passes an open handle.
+    unsafe { read(db, body) }
+}
+
+/// Tell whether a key exists, or say that this would wait for the disk.
+///
+///   db    an open database
+///   key   key_len bytes, 1 to 65,535
+///
+/// Returns
+///   WARP_OK                     it exists
+///   WARP_NOT_FOUND              it does not
+///   WARP_WOULD_BLOCK            the answer needs the disk
+///   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+///   WARP_ERR_TOO_LARGE          key over the limit
+///   WARP_ERR_IO                 a cold record could not be read
+///   WARP_ERR_CORRUPTION         a cold record does not match its checksum
+#[no_mangle]
+pub unsafe extern "C" fn warp_exists_nowait(
+    db: *mut warp_db,
+    key: *const c_void,
+    key_len: usize,
+) -> warp_status {
+    let body = |db: &Db| {
+        // SAFETY: the caller passes that many bytes.
+        let key = unsafe { self::key(key, key_len) }?;
+        Ok(match db.exists_nowait(key)? {
+            Some(true) => WARP_OK,
+            Some(false) => WARP_NOT_FOUND,
+            None => WARP_WOULD_BLOCK,
+        })
+    };
+    // SAFETY: the caller passes an open handle.
+    unsafe { read(db, body) }
+}
