@@ -227,3 +227,31 @@ fn compaction_lays_a_group_in_one_place() {
     db.close().unwrap();
     is_sound(&path);
 }
+
+/// Keys whose records are not mapped move like all others, and their groups are read in one call.
+#[test]
+fn cold_records_move_and_are_linked_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let db = open(&path, &[("memory_limit", "24M"), ("durability", "process")]);
+    let body = |n: usize| vec![n as u8; 9_000];
+    let count = 2_000;
+    for kind in KINDS {
+        (0..count).for_each(|n| db.put(&key(kind, n), &body(n)).unwrap());
+    }
+    db.add_rule(&Rule::parse(RULE).unwrap()).unwrap();
+    for slot in (0..4096).step_by(64) {
+        db.move_slot(slot, (slot / 64) % 5).unwrap();
+    }
+    for n in (0..count).step_by(7) {
+        let all = db.get_linked(&key("user", n)).unwrap().unwrap();
+        assert_eq!(all.len(), 3);
+        assert!(all.iter().all(|one| one.value[..] == body(n)), "group {n}");
+        assert_eq!(db.shard_of(&key("user", n)).unwrap(), db.shard_of(&key("posts", n)).unwrap());
+    }
+    assert_eq!(db.stats().keys, 3 * count as u64);
+    assert!(db.stats_json().contains("\"cold_reads\":"), "{}", db.stats_json());
+    db.close().unwrap();
+    let report = Db::verify(&path, &Options::new(), |_, _| ()).unwrap();
+    assert!(report.damage.is_empty(), "{:?}", report.damage);
+}
