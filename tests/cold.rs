@@ -265,6 +265,30 @@ fn a_value_larger_than_the_memory_limit_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn an_index_that_would_pass_the_limit_takes_no_new_keys_and_everything_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&[("memory_limit", "1M"), ("shards", "1"), ("durability", "process")]);
+    let db = Db::open(Some(&dir.path().join("db")), &options).unwrap();
+    let mut keys = 0;
+    let e = loop {
+        match db.put(&key(keys), b"") {
+            Ok(()) => keys += 1,
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(e.kind(), ErrorKind::OutOfMemory, "{e}");
+    assert!(e.message().contains("index") && e.message().contains("memory_limit"), "{e}");
+    assert!(keys > 200_000, "only {keys} keys found room");
+    assert_eq!(db.get(&key(keys)).unwrap(), None, "a put that failed");
+    for n in (0..keys).step_by(1_000) {
+        db.put(&key(n), b"new").unwrap();
+        assert_eq!(db.get(&key(n)).unwrap().as_deref(), Some(&b"new"[..]));
+        assert!(db.delete(&key(n + 1)).unwrap());
+    }
+    db.close().unwrap();
+}
+
+#[test]
 fn iterators_and_pinned_values_of_cold_data_outlive_the_handle() {
     let dir = tempfile::tempdir().unwrap();
     let db = cold_database(dir.path(), 3_000, &[]);
@@ -285,4 +309,107 @@ fn iterators_and_pinned_values_of_cold_data_outlive_the_handle() {
     }
     assert_eq!(count, 3_000);
     pinned.iter().enumerate().for_each(|(n, got)| assert_eq!(**got, *value(n as u64)));
+}
+
+/// A value says which key it is of, in which version, and all of it follows from these.
+fn checked(n: u64, version: u64) -> Vec<u8> {
+    let word = (n << 32 ^ version).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut bytes = [n.to_le_bytes(), version.to_le_bytes()].concat();
+    (0..word % 180).for_each(|i| bytes.extend_from_slice(&(word ^ i).to_le_bytes()));
+    bytes
+}
+
+fn check(n: u64, got: &[u8]) -> u64 {
+    let version = u64::from_le_bytes(got[8..16].try_into().unwrap());
+    assert_eq!(got, checked(n, version), "key {n}");
+    version
+}
+
+/// Readers of every kind, writers and compaction, while segments become cold all the time.
+#[test]
+fn everything_at_once_while_segments_become_cold() {
+    const KEYS: u64 = 3_000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&[("memory_limit", "1M"), ("shards", "3"), ("sync_interval_ms", "5")]);
+    let db = &Db::open(Some(&dir.path().join("db")), &options).unwrap();
+    (0..KEYS).for_each(|n| db.put(&key(n), &checked(n, 0)).unwrap());
+    let end = Instant::now() + Duration::from_secs(4);
+    let going = move || Instant::now() < end;
+    let last: Vec<_> = (0..KEYS).map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
+    let last = &last;
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let next = |random: &mut u64| {
+        *random ^= *random << 13;
+        *random ^= *random >> 7;
+        *random ^= *random << 17;
+        *random % KEYS
+    };
+    std::thread::scope(|scope| {
+        // Each writer has keys of its own; every eighth write is a delete and a put.
+        for writer in 0..2 {
+            scope.spawn(move || {
+                let mut random = 88_172_645_463_325_252 + writer;
+                while going() {
+                    let n = next(&mut random) / 2 * 2 + writer;
+                    let version = last[n as usize].load(order) + 1;
+                    if version % 8 == 0 {
+                        assert!(db.delete(&key(n)).unwrap());
+                        assert_eq!(db.get(&key(n)).unwrap(), None);
+                    }
+                    db.put(&key(n), &checked(n, version)).unwrap();
+                    last[n as usize].store(version, order);
+                    let swapped = checked(n, version + 1);
+                    let expected = checked(n, version);
+                    assert!(db.compare_and_swap(&key(n), Some(&expected), Some(&swapped)).unwrap());
+                    last[n as usize].store(version + 1, order);
+                }
+            });
+        }
+        scope.spawn(move || {
+            let (mut random, mut held) = (362_436_069, Vec::new());
+            while going() {
+                let n = next(&mut random);
+                let known = last[n as usize].load(order);
+                if let Some(pinned) = db.get_pinned(&key(n)).unwrap() {
+                    assert!(check(n, &pinned) >= known, "key {n} is older than it was");
+                    held.push((n, pinned));
+                }
+                if held.len() > 500 {
+                    for (n, pinned) in held.drain(..250) {
+                        check(n, &pinned);
+                    }
+                }
+                if let NowaitPinned::Found(pinned) = db.get_pinned_nowait(&key(n)).unwrap() {
+                    check(n, &pinned);
+                }
+                let keys: Vec<_> = (n..KEYS.min(n + 40)).map(key).collect();
+                let each = |i: usize, got: warp_engine::Result<Option<warp_engine::Pinned>>| {
+                    if let Some(pinned) = got.unwrap() {
+                        check(n + i as u64, &pinned);
+                    }
+                };
+                db.multi_get(keys.len(), |i| &keys[i][..], each);
+            }
+        });
+        scope.spawn(move || {
+            while going() {
+                let mut iter = db.iter(b"").unwrap();
+                while iter.advance().unwrap() {
+                    let (key, got) = iter.current().unwrap();
+                    check(u64::from_le_bytes(key.try_into().unwrap()), got);
+                }
+            }
+        });
+        scope.spawn(move || {
+            while going() {
+                db.compact().unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+    });
+    assert!(number(db, "memory", "cold_reads") > 0, "{}", db.stats_json());
+    for n in 0..KEYS {
+        let got = db.get(&key(n)).unwrap().expect("every key is there at last");
+        assert_eq!(check(n, &got), last[n as usize].load(order), "key {n}");
+    }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Cold<'g> {
     guard: Option<&'g Guard>,
     /// The disk is not waited for.
     nowait: bool,
+    /// The cache is left alone.
+    uncached: bool,
     /// Something cold was looked for.
     looked: bool,
     /// A record could not be looked at without waiting.
@@ -50,6 +52,11 @@ impl<'g> Cold<'g> {
     /// For a reader that must not wait.
     pub(crate) fn nowait() -> Cold<'g> {
         Cold { nowait: true, ..Cold::default() }
+    }
+
+    /// For recovery, which compares each record once.
+    pub(crate) fn uncached() -> Cold<'g> {
+        Cold { uncached: true, ..Cold::default() }
     }
 
     /// Whether the guard may have been paused.
@@ -95,10 +102,12 @@ impl Engine {
         if let Some(record) = cold.records.get(&place) {
             return Ok(found(record));
         }
-        if let Some(record) = self.cache.get(place)? {
-            let answer = found(&record);
-            cold.records.insert(place, record);
-            return Ok(answer);
+        if !cold.uncached {
+            if let Some(record) = self.cache.get(place)? {
+                let answer = found(&record);
+                cold.records.insert(place, record);
+                return Ok(answer);
+            }
         }
         // The file may be removed only once nobody holds it, and the entry keeps it until here.
         let hold = Hold::new(segment);
@@ -114,7 +123,9 @@ impl Engine {
             return Ok(None);
         };
         self.memory.cold_reads.fetch_add(1, Ordering::Relaxed);
-        self.cache.put(place, &record);
+        if !cold.uncached {
+            self.cache.put(place, &record);
+        }
         let answer = found(&record);
         cold.records.insert(place, record);
         Ok(answer)

@@ -512,7 +512,7 @@ impl Replay<'_> {
         let shard = &engine.shards[number];
         let mut state = shard.lock();
         state.seq = state.seq.max(record.seq);
-        let (mut found, mut cold) = (None::<Found>, Cold::default());
+        let (mut found, mut cold) = (None::<Found>, Cold::uncached());
         // SAFETY: the shard's lock is held; the record at `at` is complete.
         unsafe {
             let place = shard.index.locate(hash, |at| {

@@ -223,6 +223,8 @@ pub(crate) struct Segment {
     end: AtomicU64,
     /// Below this, pages were made present.
     populated: AtomicUsize,
+    /// Whether the kernel was asked to map it in huge pages.
+    huge: AtomicBool,
     /// Bytes of the file, when it was made or opened: all that may be addressed.
     len: usize,
     /// A reference to the mapping, with its address beside it; null once it was given up.
@@ -266,6 +268,7 @@ impl Segment {
             emptied: AtomicBool::new(false),
             end: AtomicU64::new(0),
             populated: AtomicUsize::new(0),
+            huge: AtomicBool::new(false),
             len,
             map: AtomicPtr::new(std::ptr::null_mut()),
             base: AtomicPtr::new(std::ptr::null_mut()),
@@ -465,7 +468,9 @@ impl Segment {
         if self.map.load(Ordering::Relaxed).is_null() {
             return (0, 0);
         }
-        let written = self.populated().max(tail).next_multiple_of(4096).min(self.len);
+        // A huge page is resident as a whole as soon as one byte of it was touched.
+        let page = if self.huge.load(Ordering::Relaxed) { HUGE_PAGE } else { 4096 };
+        let written = self.populated().max(tail).next_multiple_of(page).min(self.len);
         if self.trusted {
             return (written, written);
         }
@@ -535,6 +540,7 @@ impl Segment {
     pub(crate) fn map_huge(&self) {
         if let Some(map) = self.mapping().filter(|map| map.len() >= HUGE_PAGE) {
             map.advise_huge();
+            self.huge.store(true, Ordering::Relaxed);
         }
     }
 

@@ -13,6 +13,7 @@ use super::slots::SlotTable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sabotage::{self, Sabotage};
 use crate::sys::io::Io;
+use crate::sys::map::HUGE_PAGE;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -164,7 +165,7 @@ impl SegmentSource {
         let Some(dir) = &self.dir else {
             let map = self.anonymous.map(capacity, urgent)?;
             let segment = Segment::in_anonymous(id, map);
-            segment.map_huge();
+            self.map_huge(&segment);
             return Ok(segment);
         };
         let path = dir.join(file_name(generation));
@@ -184,9 +185,16 @@ impl SegmentSource {
         };
         self.dir_dirty.store(true, Ordering::Release);
         let segment = Segment::create(id, map, file, path, self.pool.clone());
-        segment.map_huge();
+        self.map_huge(&segment);
         self.populate(&segment, 0, populate.min(capacity));
         Ok(segment)
+    }
+
+    /// Asks for huge pages, unless memory is so short that they would be a large part of it.
+    fn map_huge(&self, segment: &Segment) {
+        if self.ahead(usize::MAX) >= HUGE_PAGE {
+            segment.map_huge();
+        }
     }
 
     /// Makes pages of a segment present, which takes room.

@@ -1,7 +1,7 @@
 //! What a container leaves the process of the machine's memory: the limit of its control group.
 //!
-//! `/proc/self/cgroup` names the groups: `0::/path` under version 2, `n:memory:/path` under version
-//! 1. Every group above counts as well. In a container the path may be that of the host, and the
+//! `/proc/self/cgroup` names the groups: `0::/path` under cgroup v2, `n:memory:/path` under cgroup
+//! v1. Every group above counts as well. In a container the path may be that of the host, and the
 //! mount show the container's group alone; then its root counts.
 
 use std::path::Path;
