@@ -19,6 +19,7 @@
 
 mod batch;
 mod check;
+mod copy;
 mod db;
 mod engine;
 mod epoch;

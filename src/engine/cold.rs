@@ -19,7 +19,6 @@ use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::log::slots::Found;
 use crate::log::stored::{self, Hold, Stored};
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -40,7 +39,8 @@ pub(crate) struct Cold<'g> {
     looked: bool,
     /// A record could not be looked at without waiting.
     pub(crate) blocked: bool,
-    records: BTreeMap<Place, Arc<Stored>>,
+    /// A handful at most: the candidates of one key.
+    records: Vec<(Place, Arc<Stored>)>,
 }
 
 impl<'g> Cold<'g> {
@@ -67,7 +67,7 @@ impl<'g> Cold<'g> {
     /// The record that a [`Found`] points to, if it was read.
     pub(crate) fn stored(&self, found: &Found) -> Option<&Arc<Stored>> {
         let is_it = |s: &&Arc<Stored>| std::ptr::eq(s.raw().address, found.raw.address);
-        self.records.values().find(is_it)
+        self.records.iter().map(|(_, record)| record).find(is_it)
     }
 }
 
@@ -99,13 +99,13 @@ impl Engine {
         let segment = unsafe { self.slots.located(at)? };
         let place = (segment.id.generation, at.offset);
         let found = |record: &Stored| Some(Found { raw: record.raw(), at, trusted: true });
-        if let Some(record) = cold.records.get(&place) {
+        if let Some((_, record)) = cold.records.iter().find(|(p, _)| *p == place) {
             return Ok(found(record));
         }
         if !cold.uncached {
             if let Some(record) = self.cache.get(place)? {
                 let answer = found(&record);
-                cold.records.insert(place, record);
+                cold.records.push((place, record));
                 return Ok(answer);
             }
         }
@@ -127,7 +127,7 @@ impl Engine {
             self.cache.put(place, &record);
         }
         let answer = found(&record);
-        cold.records.insert(place, record);
+        cold.records.push((place, record));
         Ok(answer)
     }
 

@@ -414,7 +414,7 @@ impl Engine {
             let hashes: Vec<KeyHash> = keys.iter().map(|key| self.hash_of(key)).collect();
             hashes.iter().for_each(|hash| self.shard(*hash).index.prefetch(*hash));
             for hash in hashes {
-                if let Some(at) = self.shard(hash).index.candidate(hash) {
+                if let Some((_, at)) = self.shard(hash).index.candidate(hash) {
                     // SAFETY: the guard is held.
                     unsafe { self.slots.will_need(at) };
                 }
@@ -482,7 +482,7 @@ impl Engine {
             taken.extend(wait.unwrap_or_else(PoisonError::into_inner).0.drain(..));
             for hash in taken.drain(..) {
                 let _guard = epoch::pin();
-                if let Some(at) = self.shard(hash).index.candidate(hash) {
+                if let Some((_, at)) = self.shard(hash).index.candidate(hash) {
                     // SAFETY: the guard is held.
                     unsafe { self.slots.will_need(at) };
                     self.slots.prefetch(at);

@@ -517,7 +517,7 @@ impl Engine {
     /// # Safety
     /// The caller holds an epoch guard.
     unsafe fn record_len_of(&self, hash: KeyHash) -> Option<usize> {
-        let at = self.shard(hash).index.candidate(hash)?;
+        let (_, at) = self.shard(hash).index.candidate(hash)?;
         // SAFETY: the caller's promise.
         let found = unsafe { self.slots.record(at) }?;
         Some(found.raw.header.total_len())

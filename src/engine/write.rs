@@ -38,6 +38,15 @@ pub(crate) struct Change<'a> {
     pub(crate) len: usize,
 }
 
+/// The record of a key that a change puts an end to.
+#[derive(Debug, Clone, Copy)]
+struct Replaced {
+    place: Place,
+    slot: u32,
+    /// Bytes of the record.
+    len: usize,
+}
+
 /// A write of one key, with the condition it is under.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Write<'a> {
@@ -188,17 +197,19 @@ impl Engine {
         }
         let seq = state.seq + 1;
         let mut room = state.log_mut(HOT).reserve(len, &self.source)?;
-        let seed = room.seed();
+        let start = room.checksum_start();
         let bytes = room.bytes();
         record::fill(bytes, (kind, 0, seq), key, value);
-        if let Some(at) = self.shard(hash).index.candidate(hash) {
+        let candidate = self.shard(hash).index.candidate(hash);
+        if let Some((_, at)) = candidate {
             // Its key will be compared below; the load runs while the checksum is computed.
             self.slots.prefetch(at);
         }
-        record::seal(bytes, RECORD_HEADER + key.len() + value.len(), seed);
+        record::seal_from(bytes, RECORD_HEADER + key.len() + value.len(), start);
         let at = room.commit();
         let change = Change { hash, key, kind, at, len };
-        match self.publish(state, change, cold) {
+        let replaced = self.replaced_at(candidate, hash, key, cold);
+        match replaced.and_then(|replaced| self.publish_over(state, change, replaced)) {
             Ok(()) => {
                 state.seq = seq;
                 Ok(())
@@ -229,6 +240,36 @@ impl Engine {
         Ok(place.zip(record))
     }
 
+    /// What a change of a key replaces, which is most likely at `candidate`, found under the same
+    /// lock.
+    #[inline(always)]
+    fn replaced_at(
+        &self,
+        candidate: Option<(Place, Location)>,
+        hash: KeyHash,
+        key: &[u8],
+        cold: &mut Cold,
+    ) -> Result<Option<Replaced>> {
+        if let Some((place, at)) = candidate {
+            // SAFETY: every caller holds the shard's lock.
+            if let Some(value) = unsafe { self.slots.trusted_value(at, key) } {
+                let len = record_len(key.len(), value.len());
+                return Ok(Some(Replaced { place, slot: at.slot, len }));
+            }
+        }
+        self.replaced(hash, key, cold)
+    }
+
+    /// What a change of a key replaces, for a holder of the shard's lock.
+    #[inline(never)]
+    fn replaced(&self, hash: KeyHash, key: &[u8], cold: &mut Cold) -> Result<Option<Replaced>> {
+        Ok(self.current(hash, key, cold)?.map(|(place, found)| Replaced {
+            place,
+            slot: found.at.slot,
+            len: found.raw.header.total_len(),
+        }))
+    }
+
     /// What a delete of `found` names as removed.
     pub(crate) fn killed(&self, found: &Found) -> Killed {
         self.killed_before(found.raw.header.seq)
@@ -248,14 +289,25 @@ impl Engine {
         change: Change,
         cold: &mut Cold,
     ) -> Result<()> {
-        let Change { hash, key, kind, at, len } = change;
+        let replaced = self.replaced(change.hash, change.key, cold)?;
+        self.publish_over(state, change, replaced)
+    }
+
+    /// [`Engine::publish`] where it is known what is replaced.
+    #[inline(always)]
+    fn publish_over(
+        &self,
+        state: &mut ShardState,
+        change: Change,
+        replaced: Option<Replaced>,
+    ) -> Result<()> {
+        let Change { hash, kind, at, len, .. } = change;
         let index = &self.shard(hash).index;
-        let current = self.current(hash, key, cold)?;
         // SAFETY: the caller holds the lock; the record at `at` is complete, and `place` is fresh.
         unsafe {
-            match (&current, kind) {
-                (Some((place, _)), Kind::Put) => index.update(hash, *place, at),
-                (Some((place, _)), _) => index.remove(hash, *place),
+            match (&replaced, kind) {
+                (Some(old), Kind::Put) => index.update(hash, old.place, at),
+                (Some(old), _) => index.remove(hash, old.place),
                 (None, Kind::Put) => {
                     index.reserve(hash).map_err(|e| Error::os("grow the index", &e))?;
                     index.insert(hash, at);
@@ -263,23 +315,22 @@ impl Engine {
                 (None, _) => {}
             }
         }
-        if let Some((_, old)) = current {
-            let len = old.raw.header.total_len();
-            self.add_dead(old.at.slot, len);
-            state.log.live_bytes = state.log.live_bytes.saturating_sub(len as u64);
+        if let Some(old) = &replaced {
+            self.add_dead(old.slot, old.len);
+            state.log.live_bytes = state.log.live_bytes.saturating_sub(old.len as u64);
         }
         state.put_bytes += len as u64;
         self.shard(hash).traffic.note(hash, len);
         if kind == Kind::Put {
             state.log.live_bytes += len as u64;
             state.puts += 1;
-            state.keys += u64::from(current.is_none());
+            state.keys += u64::from(replaced.is_none());
         } else {
             // SAFETY: the segment of a record just written, under the lock that it was under.
             let segment = unsafe { self.slots.segment(at.slot) };
             segment.add_delete(len, self.source.newest_generation());
-            state.deletes += u64::from(current.is_some());
-            state.keys -= u64::from(current.is_some());
+            state.deletes += u64::from(replaced.is_some());
+            state.keys -= u64::from(replaced.is_some());
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::pointer::{buffer, key, out};
 use super::status::{
     warp_status, WARP_BUFFER_TOO_SMALL, WARP_NOT_FOUND, WARP_OK, WARP_WOULD_BLOCK,
 };
+use crate::copy::{copy_short, SHORT_MAX};
 use crate::engine::read::AtOnce;
 use crate::ffi::db::warp_db;
 use crate::{Db, Nowait};
@@ -136,44 +137,6 @@ unsafe extern "C" fn get_with_care(
     unsafe { read(db, body) }
 }
 
-/// Longest value that [`copy_short`] copies.
-const SHORT_MAX: usize = 128;
-
-/// Copies up to [`SHORT_MAX`] bytes without a call.
-///
-/// # Safety
-/// As for `copy_nonoverlapping`, and `len` is at most [`SHORT_MAX`].
-#[inline(always)]
-unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: each arm copies within the first and the last of `len` bytes.
-    unsafe {
-        match len {
-            65.. => copy_ends::<64>(from, to, len),
-            33.. => copy_ends::<32>(from, to, len),
-            16.. => copy_ends::<16>(from, to, len),
-            8.. => copy_ends::<8>(from, to, len),
-            4.. => copy_ends::<4>(from, to, len),
-            1.. => {
-                copy_ends::<1>(from, to, len);
-                to.add(len / 2).write(from.add(len / 2).read());
-            }
-            0 => {}
-        }
-    }
-}
-
-/// Copies the first and the last `N` of `len` bytes, which may overlap.
-///
-/// # Safety
-/// As for `copy_nonoverlapping`, and `len` is at least `N`.
-#[inline(always)]
-unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
-    for at in [0, len - N] {
-        // SAFETY: the caller's promise.
-        unsafe { to.add(at).cast::<[u8; N]>().write(from.add(at).cast::<[u8; N]>().read()) };
-    }
-}
-
 /// Copy a value into a buffer, or say that this would wait for the disk.
 ///
 /// As warp_get, for threads that must not wait (event loops, schedulers): call this first, and
@@ -244,22 +207,5 @@ fn fits(value_len: usize, buf_len: usize, len: &mut usize) -> warp_status {
         WARP_OK
     } else {
         WARP_BUFFER_TOO_SMALL
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_copies_are_copies_and_nothing_more() {
-        let from: Vec<u8> = (1..=SHORT_MAX as u8).collect();
-        for len in 0..=SHORT_MAX {
-            let mut to = vec![0xee; SHORT_MAX + 1];
-            // SAFETY: both have that many bytes.
-            unsafe { copy_short(from.as_ptr(), to.as_mut_ptr(), len) };
-            assert_eq!(&to[..len], &from[..len]);
-            assert!(to[len..].iter().all(|b| *b == 0xee), "length {len}");
-        }
     }
 }

@@ -175,13 +175,13 @@ impl Index {
         (lines > 1).then(|| unsafe { self.rows.line((home(hash.tag(), lines) + 1) % lines, group) })
     }
 
-    /// The first entry in the home line whose tag fits, for a writer who wants its record to be on
-    /// the way: nothing if none fits.
+    /// The first entry in the home line whose tag fits, and where it leads: most likely the key's,
+    /// if the key exists.
     #[inline(always)]
-    pub(crate) fn candidate(&self, hash: KeyHash) -> Option<Location> {
+    pub(crate) fn candidate(&self, hash: KeyHash) -> Option<(Place, Location)> {
         let mut search = self.search(hash);
         search.left = 1;
-        search.next().map(|(_, at)| at)
+        search.next()
     }
 
     /// Begins a search for places whose tag fits. No lock; see invariant 3 and [`Search::settled`].

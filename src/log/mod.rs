@@ -417,6 +417,12 @@ impl Room<'_> {
         self.active.segment.seed
     }
 
+    /// What a record's checksum begins from, see [`record::seal_from`].
+    #[inline(always)]
+    pub(crate) fn checksum_start(&self) -> crc32fast::Hasher {
+        self.active.segment.checksum_start.clone()
+    }
+
     /// Where the bytes are.
     #[inline(always)]
     pub(crate) fn location(&self) -> Location {

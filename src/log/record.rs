@@ -18,6 +18,7 @@
 //! point to one of them; the frame's CRC covers them all, and it counts whole or not at all.
 
 use super::segment::Seed;
+use crate::copy::copy;
 use crate::index::entry::RECORD_ALIGN;
 use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use crate::sabotage::{self, Sabotage};
@@ -159,10 +160,11 @@ pub(crate) fn fill(to: &mut [u8], head: (Kind, u8, u64), key: &[u8], value: &[u8
     assert!(key.len() <= KEY_LEN_MAX && to.len() == record_len(key.len(), value.len()));
     let value_at = RECORD_HEADER + key.len();
     let end = value_at + value.len();
+    let padding = to.len() - RECORD_ALIGN;
+    to[padding..].fill(0);
     encode_header(to, head, key.len(), value.len());
-    to[RECORD_HEADER..value_at].copy_from_slice(key);
-    to[value_at..end].copy_from_slice(value);
-    to[end..].fill(0);
+    copy(&mut to[RECORD_HEADER..value_at], key);
+    copy(&mut to[value_at..end], value);
 }
 
 /// Writes the fixed part but for the checksum.
@@ -185,6 +187,15 @@ pub(crate) fn encode_header(
 pub(crate) fn seal(record: &mut [u8], end: usize, seed: Seed) {
     let crc = checksum(seed, &record[4..end]);
     record[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// [`seal`] from a checksum that was begun for the segment: the library finds out what the
+/// processor can do each time that one is begun.
+#[inline(always)]
+pub(crate) fn seal_from(record: &mut [u8], end: usize, start: crc32fast::Hasher) {
+    let mut crc = start;
+    crc.update(&record[4..end]);
+    record[..4].copy_from_slice(&crc.finalize().to_le_bytes());
 }
 
 /// What a delete removed: the value of its record.

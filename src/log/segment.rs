@@ -209,6 +209,8 @@ pub(crate) fn synced_end(header: &[u8; SEGMENT_HEADER]) -> usize {
 pub(crate) struct Segment {
     pub(crate) id: Identity,
     pub(crate) seed: Seed,
+    /// The checksum of no bytes yet, see [`record::seal_from`].
+    pub(crate) checksum_start: crc32fast::Hasher,
     /// Whether this process wrote all of its records, so that reads need not verify them.
     pub(crate) trusted: bool,
     /// Bytes of records that nothing points to any more, deletes apart.
@@ -261,6 +263,7 @@ impl Segment {
         Segment {
             id,
             seed: id.seed(),
+            checksum_start: crc32fast::Hasher::new_with_initial(id.seed().0),
             trusted,
             dead_bytes: AtomicU64::new(0),
             delete_bytes: AtomicU64::new(0),
