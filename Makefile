@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup test fuzz demo bench-bindings install clean
+.PHONY: all help setup test fuzz tsan demo bench-bindings install clean
 
 all:
 	@scripts/build.sh
@@ -12,6 +12,7 @@ help:
 	@echo 'make                  build target/release: warp, libwarp_engine.so, libwarp_engine.a'
 	@echo 'make test             every test of every language; installs missing tools if it may'
 	@echo 'make fuzz             feed every decoder hostile bytes for 20 seconds each; needs nightly'
+	@echo 'make tsan             tests with threads under ThreadSanitizer; needs nightly, minutes'
 	@echo 'make demo             load a data set from C, be killed, lose nothing; a minute'
 	@echo 'make bench-bindings   what a call costs in Go and Elixir beside the same in C; minutes'
 	@echo 'make install          header, libraries, pkg-config and CMake files, and warp;'
@@ -29,6 +30,9 @@ test:
 
 fuzz:
 	@scripts/fuzz.sh
+
+tsan:
+	@scripts/tsan.sh
 
 demo:
 	@scripts/demo.sh

@@ -4,4 +4,5 @@
 
 cargo clippy --all-targets -- -D warnings
 cargo clippy --features sabotage --lib --test sabotage -- -D warnings
+cargo clippy --features shuttle --lib -- -D warnings
 cargo clippy --no-default-features --lib -- -D warnings

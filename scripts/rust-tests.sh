@@ -8,4 +8,6 @@ cargo test --no-fail-fast "$@"
 if [ $# -eq 0 ]; then
     # The crash lab must catch an engine that is broken on purpose.
     cargo test --features sabotage --test sabotage
+    # Interleavings, tried by a scheduler that nothing else works with.
+    cargo test --features shuttle,sabotage --lib model::
 fi

@@ -18,11 +18,13 @@
 //!
 //! Any thread may call anything here.
 
+use crate::sabotage::{self, Sabotage};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::thread_local;
 use crate::sys::{barrier, thread};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// What the slot of a thread without a guard holds.
 const IDLE: u64 = 0;
@@ -49,9 +51,30 @@ struct Slot {
 // SAFETY: `next` is written before the slot is published and points to a slot that is never freed.
 unsafe impl Sync for Slot {}
 
-static EPOCH: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(1));
-static SLOTS: AtomicPtr<CachePadded<Slot>> = AtomicPtr::new(ptr::null_mut());
-static SLOT_COUNT: AtomicUsize = AtomicUsize::new(0);
+/// What all threads share.
+struct Shared {
+    epoch: CachePadded<AtomicU64>,
+    slots: AtomicPtr<CachePadded<Slot>>,
+    slot_count: AtomicUsize,
+}
+
+impl Shared {
+    const fn new() -> Shared {
+        Shared {
+            epoch: CachePadded::new(AtomicU64::new(1)),
+            slots: AtomicPtr::new(ptr::null_mut()),
+            slot_count: AtomicUsize::new(0),
+        }
+    }
+}
+
+#[cfg(not(feature = "shuttle"))]
+static SHARED: Shared = Shared::new();
+// Anew for each schedule.
+#[cfg(feature = "shuttle")]
+shuttle::lazy_static! {
+    static ref SHARED: Shared = Shared::new();
+}
 
 thread_local! {
     /// Gives the slot back when the thread ends. Its address is the thread's word, which has no
@@ -93,7 +116,7 @@ fn register() -> &'static Slot {
 }
 
 fn take_free_slot() -> Option<&'static CachePadded<Slot>> {
-    let mut at = SLOTS.load(Ordering::Acquire).cast_const();
+    let mut at = SHARED.slots.load(Ordering::Acquire).cast_const();
     // SAFETY: slots are never freed, and published whole.
     while let Some(slot) = unsafe { at.as_ref() } {
         let free = slot.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed);
@@ -108,14 +131,14 @@ fn take_free_slot() -> Option<&'static CachePadded<Slot>> {
 fn add_slot() -> &'static CachePadded<Slot> {
     let slot = Box::leak(Box::new(CachePadded::new(Slot {
         epoch: AtomicU64::new(IDLE),
-        number: SLOT_COUNT.fetch_add(1, Ordering::Relaxed),
+        number: SHARED.slot_count.fetch_add(1, Ordering::Relaxed),
         taken: AtomicBool::new(true),
         next: ptr::null(),
     })));
-    let mut head = SLOTS.load(Ordering::Relaxed);
+    let mut head = SHARED.slots.load(Ordering::Relaxed);
     loop {
         slot.next = head;
-        match SLOTS.compare_exchange_weak(head, slot, Ordering::AcqRel, Ordering::Relaxed) {
+        match SHARED.slots.compare_exchange_weak(head, slot, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return slot,
             Err(now) => head = now,
         }
@@ -124,7 +147,7 @@ fn add_slot() -> &'static CachePadded<Slot> {
 
 /// How many threads there have been at once at most: all thread numbers are below.
 pub(crate) fn threads() -> usize {
-    SLOT_COUNT.load(Ordering::Relaxed)
+    SHARED.slot_count.load(Ordering::Relaxed)
 }
 
 /// While this lives, nothing that the thread can still reach is freed.
@@ -163,7 +186,7 @@ pub(crate) fn pin() -> Guard {
     let slot = own_slot().unwrap_or_else(register);
     let before = slot.epoch.load(Ordering::Relaxed);
     if is_idle(before) {
-        slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+        slot.epoch.store(SHARED.epoch.load(Ordering::Acquire), Ordering::Relaxed);
         barrier::light();
     }
     Guard { slot, before, _not_send: PhantomData }
@@ -177,7 +200,7 @@ pub(crate) fn try_pin() -> Option<ShortGuard> {
     if slot.epoch.load(Ordering::Relaxed) != IDLE {
         return None;
     }
-    slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+    slot.epoch.store(SHARED.epoch.load(Ordering::Acquire), Ordering::Relaxed);
     barrier::light_unfenced();
     Some(ShortGuard { slot, _not_send: PhantomData })
 }
@@ -202,7 +225,7 @@ impl Guard {
         }
         self.slot.epoch.store(self.before, Ordering::Release);
         let done = work();
-        self.slot.epoch.store(EPOCH.load(Ordering::Acquire), Ordering::Relaxed);
+        self.slot.epoch.store(SHARED.epoch.load(Ordering::Acquire), Ordering::Relaxed);
         barrier::light();
         done
     }
@@ -219,14 +242,17 @@ impl Drop for Guard {
 
 /// The epoch to remember for something that has just been made unreachable.
 pub(crate) fn retire_epoch() -> u64 {
-    EPOCH.load(Ordering::SeqCst)
+    SHARED.epoch.load(Ordering::SeqCst)
 }
 
 /// Raises the epoch and returns a bound: what was retired in an epoch below it may be freed.
 pub(crate) fn safe_epoch() -> u64 {
-    let mut safe = EPOCH.fetch_add(1, Ordering::SeqCst) + 1;
+    let mut safe = SHARED.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+    if sabotage::is(Sabotage::UnseenReaders) {
+        return safe;
+    }
     barrier::heavy();
-    let mut at = SLOTS.load(Ordering::Acquire).cast_const();
+    let mut at = SHARED.slots.load(Ordering::Acquire).cast_const();
     // SAFETY: slots are never freed, and published whole.
     while let Some(slot) = unsafe { at.as_ref() } {
         match slot.epoch.load(Ordering::Acquire) {

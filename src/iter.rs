@@ -47,6 +47,9 @@ pub struct Iter {
     current: Option<Raw>,
 }
 
+/// Entries that are taken at once where there are cold segments.
+const COLD_ENTRIES: usize = 64 << 10;
+
 /// A segment that the entries of a group lead to.
 enum Held {
     Mapped(Arc<Segment>, Arc<Mapping>),
@@ -106,23 +109,31 @@ impl Iter {
         self.current.map(|raw| unsafe { (raw.key(), raw.value()) })
     }
 
+    /// Takes the entries of the next group; of several, if records have to be read from files, so
+    /// that those of one file are read one after the other.
     fn load_group(&mut self) {
-        let (shard, group) = (self.next_group / GROUPS, self.next_group % GROUPS);
-        self.next_group += 1;
         self.segments.clear();
+        let engine = &self.engine;
+        let wanted = if engine.memory.has_cold() { COLD_ENTRIES } else { 1 };
         // While it is held no entry is in two places, or on the way.
-        let placement = self.engine.placement.read();
-        let mut shards = vec![shard];
-        if !Arc::ptr_eq(&placement, &self.origin) {
-            self.only = Some(shard);
-            shards = self.shards_of(&placement, shard);
-        }
-        // From the snapshot to the references nothing may be freed.
+        let placement = engine.placement.read();
+        let moved = !Arc::ptr_eq(&placement, &self.origin);
+        // From the first snapshot to the references nothing may be freed.
         let _guard = epoch::pin();
-        for shard in shards {
-            self.engine.shards[shard].index.snapshot_group(group, &mut self.words);
-            let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
-            self.entries.extend(entries.map(Entry::location));
+        while self.entries.len() < wanted && self.next_group < engine.shards.len() * GROUPS {
+            let (shard, group) = (self.next_group / GROUPS, self.next_group % GROUPS);
+            self.next_group += 1;
+            let shards = if moved { self.shards_of(&placement, shard) } else { vec![shard] };
+            for shard in shards {
+                engine.shards[shard].index.snapshot_group(group, &mut self.words);
+                let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
+                self.entries.extend(entries.map(Entry::location));
+            }
+            if moved {
+                // What is passed over depends on the group's shard.
+                self.only = Some(shard);
+                break;
+            }
         }
         drop(placement);
         // From the end on they are taken: neighbours in a segment one after the other.
@@ -169,7 +180,7 @@ impl Iter {
                 let raw = raw.ok_or_else(|| segment.damaged(offset))?;
                 segment.touch(offset, offset + raw.header.total_len());
                 // SAFETY: likewise.
-                if !segment.trusted && !unsafe { raw.verifies(segment.seed) } {
+                if !segment.is_trusted() && !unsafe { raw.verifies(segment.seed) } {
                     return Err(segment.damaged(offset));
                 }
                 raw

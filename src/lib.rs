@@ -37,6 +37,8 @@ mod iter;
 pub mod lab;
 mod limits;
 mod log;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod options;
 mod packed;
 #[cfg(feature = "sabotage")]
@@ -45,6 +47,7 @@ pub mod sabotage;
 #[cfg(not(feature = "sabotage"))]
 #[allow(dead_code)]
 mod sabotage;
+mod sync;
 mod sys;
 mod value;
 

@@ -29,10 +29,22 @@ pub enum Sabotage {
     DroppedDeletes,
     /// A sync pass leaves out segments that are sealed.
     ForgottenSealed,
+    /// What a failed sync has dropped is believed after a reopen.
+    TrustedCache,
+    /// The record of a delete is taken back once the delete is published.
+    ForgottenDelete,
+    /// A segment whose file could not be allocated is used all the same.
+    IgnoredAllocate,
+    /// A search that met a change of its group is believed when it finds nothing.
+    UnsettledSearch,
+    /// Memory is freed without a look at who reads.
+    UnseenReaders,
+    /// A swap looks at the value before it takes the shard's lock.
+    UnlockedSwap,
 }
 
-/// All defects.
-pub const ALL: [Sabotage; 10] = [
+/// Those that crashes on the simulated disk show.
+pub const SIMULATED: [Sabotage; 10] = [
     Sabotage::UnsyncedCheckpoint,
     Sabotage::UnsyncedDirectory,
     Sabotage::UncheckedCrc,
@@ -50,6 +62,21 @@ static ACTIVE: AtomicUsize = AtomicUsize::new(0);
 /// Turns one defect on and all others off.
 pub fn set(sabotage: Option<Sabotage>) {
     ACTIVE.store(sabotage.map_or(0, |s| s as usize), Ordering::SeqCst);
+}
+
+/// Turns on the defect that the environment names in `WARP_SABOTAGE`: for processes of tests.
+#[cfg(feature = "sabotage")]
+pub fn from_environment() {
+    let Ok(name) = std::env::var("WARP_SABOTAGE") else { return };
+    let all = [
+        Sabotage::ForgottenDelete,
+        Sabotage::IgnoredAllocate,
+        Sabotage::UnsettledSearch,
+        Sabotage::UnlockedSwap,
+    ];
+    let named = all.into_iter().find(|s| format!("{s:?}") == name);
+    assert!(named.is_some(), "WARP_SABOTAGE={name} is none that a process can be told of");
+    set(named);
 }
 
 /// Whether a defect is on.

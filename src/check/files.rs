@@ -5,7 +5,7 @@
 //! reason to stop.
 
 use super::{Damage, DamageKind};
-use crate::engine::meta::{Checkpoint, Manifest, State, CHECKPOINT, MANIFEST, STATE};
+use crate::engine::meta::{Checkpoint, Manifest, State, CHECKPOINT, MANIFEST, STATE, UNSYNCED};
 use crate::engine::placement::Map;
 use crate::engine::Home;
 use crate::error::{Error, ErrorKind, Result};
@@ -52,7 +52,7 @@ pub(crate) struct Files {
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) segments: Vec<SegmentFile>,
     pub(crate) damage: Vec<Damage>,
-    /// The present boot of the kernel.
+    /// The present boot of the kernel; 0 if a sync has failed in it, perhaps.
     boot: u64,
 }
 
@@ -66,8 +66,9 @@ impl Files {
         let manifest = small(home, MANIFEST, Manifest::decode, &mut damage)?;
         let state = small(home, STATE, State::decode, &mut damage)?;
         let checkpoint = small(home, CHECKPOINT, Checkpoint::decode, &mut damage)?;
-        let mut files =
-            Files { manifest, state, checkpoint, segments: Vec::new(), damage, boot: io.boot_id() };
+        // After a failed sync something may be missing, whatever the boot.
+        let boot = if names.iter().any(|n| n == UNSYNCED) { 0 } else { io.boot_id() };
+        let mut files = Files { manifest, state, checkpoint, segments: Vec::new(), damage, boot };
         let mut names: Vec<_> = names.into_iter().filter(|n| n.ends_with(".seg")).collect();
         names.sort_unstable();
         for name in names {

@@ -12,8 +12,10 @@
 //!    the first open replays from P1 to the end), and MANIFEST last.
 //!
 //! The copy is the database as of P2, one moment for all shards. A target that holds an earlier
-//! backup of the same database is brought up to date: what it has already stays, and the old backup
-//! holds until CHECKPOINT is replaced. One that was opened since (it has a lock file) is refused.
+//! backup of the same database is brought up to date: what it has already stays, but MANIFEST, so
+//! that nobody opens what is half of one moment and half of another. A crash on the way leaves a
+//! directory that does not open, and that the next backup completes. One that was opened since (it
+//! has a lock file) is refused.
 
 use super::linkfile::{self, LINKS};
 use super::meta::{image_name, Checkpoint, Manifest, SegmentInfo, State};
@@ -116,8 +118,14 @@ impl<'a> Target<'a> {
         }
         if has(CHECKPOINT) {
             let bytes = read_file(io, &dir.join(CHECKPOINT)).map_err(os)?;
-            let old = Checkpoint::decode(&bytes).map_err(|e| e.context(shown))?;
+            let old = Checkpoint::decode(&bytes).map_err(|e| e.context(dir.display()))?;
             target.number = old.number + 1;
+        }
+        if has(MANIFEST) {
+            // With some segments replaced by newer ones, the earlier backup would open as of no
+            // moment at all. Without MANIFEST it does not open, and the next backup goes on here.
+            io.remove(&dir.join(MANIFEST)).map_err(os)?;
+            io.sync_dir(dir).map_err(os)?;
         }
         Ok(target)
     }

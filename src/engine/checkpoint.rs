@@ -16,9 +16,10 @@ use super::meta::{image_name, Checkpoint, SegmentInfo, CHECKPOINT};
 use super::{image, Engine, Home};
 use crate::error::{Error, Result};
 use crate::sabotage::{self, Sabotage};
+use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::replace_file;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 /// The state of checkpoints.
 #[derive(Default)]

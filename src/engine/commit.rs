@@ -21,8 +21,9 @@ use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::log::record::{record_len, Kind, KILLED_LEN};
 use crate::sabotage::{self, Sabotage};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::PoisonError;
 
 /// What a member of a group waits for.
 enum Turn {
@@ -275,7 +276,7 @@ impl Engine {
 }
 
 impl Commits {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -40,9 +40,10 @@ use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
 use crate::log::stored::Reader;
 use crate::sabotage::{self, Sabotage};
+use crate::sync::{self, Condvar, Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Compaction begins when more than this share of the sealed segments is dead, in per cent, and
@@ -261,7 +262,7 @@ impl Engine {
                 if self.compaction.freeing().emptied.is_empty() {
                     break;
                 }
-                std::thread::sleep(Duration::from_micros(100));
+                sync::sleep(Duration::from_micros(100));
             }
             if emptied == 0 {
                 break;

@@ -7,13 +7,16 @@
 //! Invariants:
 //! 1. `completed <= started <= completed + 1`.
 //! 2. A pass that fails is never completed; the database is halted, since the kernel has dropped
-//!    what it could not write, and a second sync would report success for lost data.
+//!    what it could not write, and a second sync would report success for lost data. The next
+//!    opening in the same boot is told (UNSYNCED) and writes all of that again.
 
-use super::Engine;
+use super::meta::UNSYNCED;
+use super::{Engine, Home};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::segment::Segment;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Threads that sync files side by side: the device takes several, the gain ends soon.
@@ -234,6 +237,14 @@ pub(crate) fn sync_failed(segment: &Segment, e: &std::io::Error) -> Error {
 impl Engine {
     /// Stops all writing after a sync that failed with `error`; everybody from now on is told why.
     pub(crate) fn halt_after_sync(&self, error: &Error) {
+        if let Some(Home { dir, io }) = &self.home {
+            // The kernel takes what it could not write for clean, and forgets it when it likes: then
+            // reads meet the old bytes, and whoever opens the directory in this boot may meet them
+            // or the new ones. The name is for that one, so it need not outlive the boot; where it
+            // cannot be made, `synced` in the segments' headers says most of it.
+            let _ = io.create(&dir.join(UNSYNCED));
+            self.slots.distrust();
+        }
         self.halt(Error::new(
             ErrorKind::ReadOnly,
             format!(

@@ -38,9 +38,10 @@ use super::Engine;
 use crate::epoch;
 use crate::log::pressure::{Cause, SLOWDOWN_MAX};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 /// What the engine takes beside what is counted: counters, tables, stacks of the upkeep threads; and
@@ -57,7 +58,10 @@ const LIMIT_MIN_SHARD: u64 = 256 << 10;
 const ACTIVE_SHARE: u64 = 8;
 /// What is left free beside a share of the limit: buffers of checkpoints and compaction, and what
 /// grows until the next look.
-const MARGIN: u64 = 6 << 20;
+const MARGIN: u64 = 8 << 20;
+/// A share of the limit that writers may take from one look to the next though there is no room, if
+/// nothing is left that could become cold: what they fill is sealed, and becomes cold then.
+const ROOM_SHARE: u64 = 32;
 /// Fastest growth between two looks, in bytes a second, and how long a look may be put off.
 const GROWTH: u64 = 4 << 30;
 const LOOK_MIN: Duration = Duration::from_millis(2);
@@ -202,8 +206,8 @@ impl Engine {
             let state = shard.lock();
             usage.index += shard.index.bytes() as u64;
             for log in [&state.log, &state.cold] {
-                if let Some((segment, tail)) = log.active() {
-                    segment.set_populated(tail);
+                if let Some((segment, from, tail)) = log.appended() {
+                    segment.set_present(from, tail);
                 }
                 usage.active += log.next().map_or(0, |s| s.resident(SEGMENT_HEADER).0) as u64;
             }
@@ -371,12 +375,16 @@ impl Engine {
         if self.home.is_none() || self.memory.is_lab {
             return;
         }
-        let (now, hard) = (usage.bound(), self.memory.hard());
+        // What the host has pinned does not come back by waiting.
+        let (now, hard) = (usage.bound() - usage.held, self.memory.hard());
         let room = self.memory.limit - hard;
         let over = now.saturating_sub(hard).min(room);
-        let micros = u64::from(SLOWDOWN_MAX) * over / room;
+        // Nor does anything, once all that can be cold is and has gone.
+        let helps = usage.sealed_bound > 0;
+        let micros = if helps { u64::from(SLOWDOWN_MAX) * over / room } else { 0 };
         self.source.pressure.set(Cause::Memory, micros as u32);
-        self.source.pressure.set_room(hard as i64 - now as i64);
+        let least = if helps { i64::MIN } else { (self.memory.limit / ROOM_SHARE) as i64 };
+        self.source.pressure.set_room((hard as i64 - now as i64).max(least));
     }
 
     /// The body of the memory thread.

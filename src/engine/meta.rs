@@ -34,6 +34,8 @@ pub(crate) const MANIFEST: &str = "MANIFEST";
 pub(crate) const STATE: &str = "STATE";
 pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
 pub(crate) const LOCK: &str = "LOCK";
+/// There, and empty, once a sync has failed, until a later opening has dealt with it.
+pub(crate) const UNSYNCED: &str = "UNSYNCED";
 
 const FORMAT: u32 = 1;
 /// The format of a CHECKPOINT that has a placement.

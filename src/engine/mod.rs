@@ -42,11 +42,12 @@ use crate::log::slots::SlotTable;
 use crate::log::source::SegmentSource;
 use crate::log::Log;
 use crate::options::{Durability, Options};
+use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::Io;
 use crossbeam_utils::CachePadded;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// An independent part of the database: a share of the keys, their index and a log.
 pub(crate) struct Shard {

@@ -10,7 +10,7 @@
 //! other crash.
 
 use super::links::Links;
-use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE};
+use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE, UNSYNCED};
 use super::placement::{Map, Placement};
 use super::{cache, checkpoint, commit, durability, linkfile, memory, recovery, stats};
 use super::{Engine, Home, Shard};
@@ -21,12 +21,13 @@ use crate::log::pool::FilePool;
 use crate::log::slots::SlotTable;
 use crate::log::source::SegmentSource;
 use crate::options::Options;
+use crate::sync::Mutex;
 use crate::sys::io::{read_file, replace_file, Io};
 use crate::sys::{self, barrier};
 use crossbeam_utils::CachePadded;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What open found and did.
@@ -80,6 +81,11 @@ impl Engine {
         }
         let checkpoint = read_checkpoint(&home, manifest.shards)?;
         let boot = io.boot_id();
+        let unsynced = home.dir.join(UNSYNCED);
+        let sync_failed = io
+            .exists(&unsynced)
+            .map_err(|e| Error::os(format!("look for {}", unsynced.display()), &e))?;
+        let same_boot = state.is_some_and(|s| s.boot != 0 && s.boot == boot);
         let pool = FilePool::new(io.clone());
         let context = recovery::Context {
             home: &home,
@@ -87,7 +93,9 @@ impl Engine {
             database: manifest.database,
             checkpoint: &checkpoint,
             clean: state.is_some_and(|s| s.clean),
-            same_boot: state.is_some_and(|s| s.boot != 0 && s.boot == boot),
+            // After a failed sync the page cache is worth no more than the device.
+            same_boot: same_boot && !sync_failed,
+            sync_failed,
             writable: !options.read_only,
         };
         let found = recovery::find_segments(&context, 2 * manifest.shards)?;

@@ -18,12 +18,21 @@
 //! with. All else means damage, and open refuses. Where it does not, the end is where the crash
 //! struck; what follows was never promised, and it is cut.
 //!
+//! After a failed sync in the same boot, the page cache shows what the device does not have, and no
+//! later sync would write it. Where the last writer could say so (UNSYNCED), or where a segment's
+//! header says that a sync began and not that it succeeded, what no sync has covered is written
+//! again, so that the next sync does not vouch for it in vain. With UNSYNCED, logs end as after a
+//! power loss, since the kernel may have forgotten the newer bytes.
+//!
 //! Nothing is written before all of that has succeeded, and all that is written then (removal of
-//! leftovers, zeros behind a cut, trimming) changes nothing for a recovery that begins anew.
+//! leftovers, zeros behind a cut, trimming, the same bytes again) changes nothing for a recovery
+//! that begins anew.
+
+mod end;
 
 use super::cold::Cold;
 use super::image;
-use super::meta::{image_name, Checkpoint, SegmentInfo};
+use super::meta::{image_name, Checkpoint, SegmentInfo, UNSYNCED};
 use super::open::Opened;
 use super::{Engine, Home};
 use crate::error::{Error, Result};
@@ -31,21 +40,18 @@ use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::index::Index;
 use crate::log::pool::FilePool;
-use crate::log::record::{self, Killed, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
-use crate::log::resync::Resync;
+use crate::log::record::{self, Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{self, Identity, Segment, SEGMENT_HEADER};
 use crate::log::slots::Found;
 use crate::log::stored::Reader;
 use crate::log::Position;
 use crate::sabotage::{self, Sabotage};
+use crate::sync::Mutex;
 use crate::sys::io::File;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// How far behind a clean end of a log records are looked for that should not be there.
-const LOOK_BEYOND: usize = 256 << 10;
+use std::sync::{Arc, PoisonError};
 
 /// What recovery is told.
 pub(crate) struct Context<'a> {
@@ -55,8 +61,12 @@ pub(crate) struct Context<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     /// The last writer closed properly.
     pub(crate) clean: bool,
-    /// The last writer ran in this boot of the kernel.
+    /// The last writer ran in this boot of the kernel, and no sync of it has failed: all that it
+    /// stored is there.
     pub(crate) same_boot: bool,
+    /// A sync has failed: what no other has covered may be in the page cache alone, though the
+    /// kernel takes it for written, or gone.
+    pub(crate) sync_failed: bool,
     pub(crate) writable: bool,
 }
 
@@ -273,6 +283,11 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
             // What was replayed may be in the page cache alone: the next checkpoint must not
             // count on it before it is synced.
             for (segment, end) in &end.replayed {
+                let open = context.same_boot && segment.sync_is_open();
+                if (context.sync_failed || open) && segment.synced() < *end {
+                    // The log goes on in another segment.
+                    segment.write_again(*end)?;
+                }
                 log.sync_later(segment, *end);
             }
         }
@@ -285,6 +300,11 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
             sync_dir(context.home)?;
         }
         remove(context.home, &leftovers)?;
+        if context.sync_failed {
+            let path = context.home.dir.join(UNSYNCED);
+            let os = |e| Error::os(format!("remove {}", path.display()), &e);
+            context.home.io.remove(&path).map_err(os)?;
+        }
     }
     Ok(opened)
 }
@@ -579,7 +599,7 @@ impl Replay<'_> {
             return Err(segment.damaged(stop));
         }
         if self.context.same_boot && !self.context.clean {
-            return check_exact_end(segment, stop, later);
+            return end::check_exact_end(segment, stop, later);
         }
         Ok(())
     }
@@ -612,61 +632,4 @@ fn cut_bytes(segment: &Arc<Segment>, stop: usize) -> Result<u64> {
     let head = reader.bytes(stop, stop + RECORD_HEADER)?.first_chunk::<RECORD_HEADER>();
     let torn = head.filter(|head| **head != [0; RECORD_HEADER]);
     Ok(torn.map_or(0, |head| record::Header::decode(head).total_len().min(rest) as u64))
-}
-
-/// Whether a log may end at `stop` if every store of its last writer is there.
-fn check_exact_end(segment: &Arc<Segment>, stop: usize, later: &[&Arc<Segment>]) -> Result<()> {
-    for later in later {
-        if has_record(later, SEGMENT_HEADER)? {
-            return Err(segment.damaged(stop));
-        }
-    }
-    if has_record_beyond(segment, stop)? {
-        return Err(segment.damaged(stop));
-    }
-    let (len, capacity) = (segment.len() as u64, segment.id.capacity);
-    match segment.sealed() {
-        Some((end, _)) if end != stop => Err(segment.damaged(stop)),
-        Some((_, true)) if later.is_empty() => Err(Error::corruption(format!(
-            "segment {} of log {} is missing, which was behind {}",
-            segment.id.ordinal + 1,
-            segment.id.log,
-            segment.path.display()
-        ))),
-        None if len < capacity => Err(Error::corruption(format!(
-            "{} is truncated to {len} bytes of {capacity}",
-            segment.path.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a whole record lies at `at` that is not part of a batch.
-fn has_record(segment: &Arc<Segment>, at: usize) -> Result<bool> {
-    let mut reader = Reader::new(segment)?;
-    let record = reader.record(at, segment.len())?;
-    Ok(record.is_some_and(|r| r.flags & FLAG_IN_BATCH == 0))
-}
-
-/// Whether a record lies beyond the end of a log. Where nothing was begun at the end, the writer
-/// stopped there, and only what lies close to it is looked at. Records inside a batch that was torn
-/// do not count.
-fn has_record_beyond(segment: &Arc<Segment>, end: usize) -> Result<bool> {
-    let len = segment.len();
-    let mut reader = Reader::new(segment)?;
-    if end + RECORD_HEADER > len {
-        return Ok(false);
-    }
-    let begun = reader.bytes(end, end + RECORD_HEADER)?.iter().any(|b| *b != 0);
-    let to = if begun { len } else { len.min(end + LOOK_BEYOND) };
-    let bytes = reader.bytes(end, to)?;
-    let resync = Resync::new(bytes, segment.seed);
-    let mut at = 8;
-    while let Some((found, record)) = resync.next(at, bytes.len()) {
-        if record.flags & FLAG_IN_BATCH == 0 {
-            return Ok(true);
-        }
-        at = found + record.total_len();
-    }
-    Ok(false)
 }

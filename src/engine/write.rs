@@ -23,9 +23,10 @@ use crate::log::record::{
 use crate::log::slots::Found;
 use crate::log::Log;
 use crate::packed::{PackedOp, PackedOps};
+use crate::sabotage::{self, Sabotage};
+use crate::sync::MutexGuard;
 use hashbrown::HashTable;
 use std::sync::atomic::Ordering;
-use std::sync::MutexGuard;
 
 /// A change of one key: its record is in a log, its entry yet to be published.
 #[derive(Debug, Clone, Copy)]
@@ -136,8 +137,15 @@ impl Engine {
         }
         self.check_writable()?;
         let mut cold = Cold::default();
+        let early = match sabotage::is(Sabotage::UnlockedSwap) {
+            true => Some(self.current(self.hash_of(write.key()), write.key(), &mut cold)?),
+            false => None,
+        };
         let (hash, mut state) = self.lock_shard_of(write.key(), &mut cold)?;
-        let found = self.current(hash, write.key(), &mut cold)?;
+        let found = match early {
+            Some(found) => found,
+            None => self.current(hash, write.key(), &mut cold)?,
+        };
         // SAFETY: the shard's lock is held, which keeps the record where it is.
         let current = found.as_ref().map(|(_, found)| unsafe { found.raw.value() });
         match (write.outcome(current), found) {
@@ -212,6 +220,9 @@ impl Engine {
         match replaced.and_then(|replaced| self.publish_over(state, change, replaced)) {
             Ok(()) => {
                 state.seq = seq;
+                if kind == Kind::Delete && sabotage::is(Sabotage::ForgottenDelete) {
+                    state.log.unappend(at, len);
+                }
                 Ok(())
             }
             Err(e) => {

@@ -6,7 +6,7 @@
 //! group is rebuilt.
 
 use super::entry::{Entry, LINE_BIT, TAG_MASK};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Entries in a line.
 pub(crate) const LINE_ENTRIES: usize = 8;
@@ -15,6 +15,7 @@ pub(crate) const LINE_ENTRIES: usize = 8;
 #[repr(C, align(64))]
 pub(crate) struct Line(pub(crate) [AtomicU64; LINE_ENTRIES]);
 
+#[cfg(not(feature = "shuttle"))]
 const _: () = assert!(size_of::<Line>() == 64);
 
 /// Entries that the last line of a count may push on before the count sticks.
@@ -73,7 +74,7 @@ impl Line {
 ///
 /// Sixteen instructions with the vectors that every x86-64 has, instead of sixty: the fewer a get
 /// takes, the more of the next one runs while it waits for memory.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(feature = "shuttle")))]
 #[inline(always)]
 pub(crate) fn scan(line: &Line, wanted: u64) -> u32 {
     let matches: u32;
@@ -107,8 +108,8 @@ pub(crate) fn scan(line: &Line, wanted: u64) -> u32 {
     matches
 }
 
-/// As above, where there are other vectors.
-#[cfg(not(target_arch = "x86_64"))]
+/// As above, where there are other vectors, or where each load is to be a step of its own.
+#[cfg(any(not(target_arch = "x86_64"), feature = "shuttle"))]
 #[inline(always)]
 pub(crate) fn scan(line: &Line, wanted: u64) -> u32 {
     let fits = |i: usize| u32::from((line.load(i) ^ wanted) & TAG_MASK == 0) << i;

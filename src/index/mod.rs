@@ -29,13 +29,15 @@ pub(crate) mod line;
 pub(crate) mod rows;
 
 use crate::hash::{KeyHash, TAG_BITS};
+use crate::sabotage::{self, Sabotage};
+use crate::sync;
+use crate::sync::atomic::{fence, AtomicU64, Ordering};
 use crate::sys;
 use entry::{tag_word, Entry, Location, LINE_BIT, TAG_MASK};
 use line::{scan, Line, LINE_ENTRIES};
 use rows::{RowArena, Rows, GROUPS, ROW_BYTES};
 use std::cell::UnsafeCell;
 use std::io;
-use std::sync::atomic::{fence, AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// Entries that a line may hold on average before its group grows.
@@ -482,6 +484,9 @@ impl Search<'_> {
     /// Whether a search that found nothing may be believed. If not, begin again.
     #[inline(always)]
     pub(crate) fn settled(&self, attempt: &mut u32) -> bool {
+        if sabotage::is(Sabotage::UnsettledSearch) {
+            return true;
+        }
         fence(Ordering::Acquire);
         let now = self.index.groups[self.group].load(Ordering::Relaxed);
         let settled = now == self.word && !is_changing(now);
@@ -552,9 +557,12 @@ fn count_passing(words: &mut [u64; LINE_ENTRIES]) {
 fn wait_for_writer(attempt: &mut u32) {
     *attempt += 1;
     if *attempt < 64 {
-        std::hint::spin_loop();
+        match cfg!(feature = "shuttle") {
+            true => sync::yield_now(),
+            false => std::hint::spin_loop(),
+        }
     } else {
-        std::thread::yield_now();
+        sync::yield_now();
     }
 }
 

@@ -6,10 +6,11 @@
 
 use super::line::Line;
 use crate::hash::GROUP_BITS;
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::Mutex;
+#[cfg(not(feature = "shuttle"))]
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::io;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::Mutex;
 
 /// Groups of a shard's index, and lines in a row.
 pub(crate) const GROUPS: usize = 1 << GROUP_BITS;
@@ -17,10 +18,11 @@ pub(crate) const GROUPS: usize = 1 << GROUP_BITS;
 pub(crate) const ROW_BYTES: usize = GROUPS * size_of::<Line>();
 
 /// Address space of a chunk. Pages are taken from the system as rows are first touched.
+#[cfg(not(feature = "shuttle"))]
 const CHUNK_BYTES: usize = 32 << 20;
 
 /// Gives out rows to all shards of a database.
-#[derive(Debug)]
+#[cfg_attr(not(feature = "shuttle"), derive(Debug))]
 pub(crate) struct RowArena {
     chunks: Mutex<Chunks>,
     /// Bytes of all rows, and the most that there may be.
@@ -35,12 +37,46 @@ impl Default for RowArena {
     }
 }
 
+#[cfg(not(feature = "shuttle"))]
 #[derive(Debug, Default)]
 struct Chunks {
     maps: Vec<Mapping>,
     /// The unused rest of the last chunk.
     next: usize,
     end: usize,
+}
+
+/// The scheduler of tests knows no atomics that lie in zeroed memory: these are made one by one.
+#[cfg(feature = "shuttle")]
+#[derive(Default)]
+struct Chunks {
+    rows: Vec<Box<[Line]>>,
+}
+
+#[cfg(feature = "shuttle")]
+impl Chunks {
+    fn row(&mut self) -> io::Result<*mut Line> {
+        use crate::sync::atomic::AtomicU64;
+        let line = |_| Line([const { AtomicU64::new(0) }; super::line::LINE_ENTRIES]);
+        self.rows.push((0..GROUPS).map(line).collect());
+        Ok(self.rows.last_mut().expect("just pushed").as_mut_ptr())
+    }
+}
+
+#[cfg(not(feature = "shuttle"))]
+impl Chunks {
+    fn row(&mut self) -> io::Result<*mut Line> {
+        if self.next == self.end {
+            let map = Mapping::anonymous(CHUNK_BYTES + HUGE_PAGE)?;
+            map.advise_huge();
+            self.next = (map.address() as usize).next_multiple_of(HUGE_PAGE);
+            self.end = self.next + CHUNK_BYTES;
+            self.maps.push(map);
+        }
+        let row = self.next;
+        self.next += ROW_BYTES;
+        Ok(row as *mut Line)
+    }
 }
 
 impl RowArena {
@@ -58,17 +94,9 @@ impl RowArena {
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
         }
         let mut chunks = self.chunks.lock().unwrap_or_else(|e| e.into_inner());
-        if chunks.next == chunks.end {
-            let map = Mapping::anonymous(CHUNK_BYTES + HUGE_PAGE)?;
-            map.advise_huge();
-            chunks.next = (map.address() as usize).next_multiple_of(HUGE_PAGE);
-            chunks.end = chunks.next + CHUNK_BYTES;
-            chunks.maps.push(map);
-        }
-        let row = chunks.next;
-        chunks.next += ROW_BYTES;
+        let row = chunks.row()?;
         self.bytes.fetch_add(ROW_BYTES, Ordering::Relaxed);
-        Ok(row as *mut Line)
+        Ok(row)
     }
 }
 

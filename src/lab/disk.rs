@@ -12,12 +12,14 @@
 //! 6. A fault strikes the n-th call: an error, a failed sync that drops what it could not write,
 //!    or a device that is full from there on until it is given room.
 
+mod io;
+#[cfg(test)]
+mod tests;
+
 use super::inode::{Inode, Still};
 use super::random::Random;
-use crate::sys::io::{File, Io};
-use crate::sys::map::Mapping;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +31,7 @@ pub(crate) enum Call {
     CreateDir,
     List,
     Exists,
+    Link,
     Rename,
     Remove,
     SyncDir,
@@ -168,6 +171,12 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Each call is a step at which others may come between.
+    fn step() {
+        #[cfg(feature = "shuttle")]
+        crate::sync::yield_now();
+    }
+
     /// The disk now.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.state().snapshot(None)
@@ -207,10 +216,6 @@ impl Disk {
     pub(crate) fn struck(&self) -> Option<Call> {
         self.state().struck
     }
-
-    fn file(&self, inode: u64, writable: bool) -> Box<dyn File> {
-        Box::new(SimFile { disk: self.clone(), inode, writable })
-    }
 }
 
 impl Snapshot {
@@ -237,6 +242,18 @@ impl Snapshot {
     /// What the death of the process leaves.
     pub(crate) fn after_kill(&self, seed: u64) -> Disk {
         let files = self.files.iter().map(|(n, f)| (*n, f.after_kill())).collect();
+        let names = [self.live.clone(), self.durable.clone()];
+        let mut state = self.disk(files, names, self.boot, seed);
+        state.pending.clone_from(&self.pending);
+        Disk::of(state)
+    }
+
+    /// What the death of the process leaves once the kernel has forgotten pages that it takes for
+    /// clean: only after a failed sync is that anything else.
+    pub(crate) fn after_kill_and_eviction(&self, seed: u64) -> Disk {
+        let mut random = Random::new(seed);
+        let files = self.files.iter();
+        let files = files.map(|(n, f)| (*n, f.after_kill_and_eviction(&mut random))).collect();
         let names = [self.live.clone(), self.durable.clone()];
         let mut state = self.disk(files, names, self.boot, seed);
         state.pending.clone_from(&self.pending);
@@ -362,328 +379,5 @@ impl State {
 
     fn inode(&mut self, n: u64) -> Result<&mut Inode> {
         self.files.get_mut(&n).ok_or_else(|| Error::from_raw_os_error(libc::EBADF))
-    }
-}
-
-impl Io for Disk {
-    fn open(&self, path: &Path, writable: bool) -> Result<Box<dyn File>> {
-        let mut state = self.state();
-        state.begin(Call::Open, false)?;
-        let n = state.find(path)?;
-        drop(state);
-        Ok(self.file(n, writable))
-    }
-
-    fn create(&self, path: &Path) -> Result<Box<dyn File>> {
-        let mut state = self.state();
-        state.begin(Call::Create, false)?;
-        let n = state.create(path)?;
-        drop(state);
-        Ok(self.file(n, true))
-    }
-
-    fn create_dir(&self, path: &Path) -> Result<()> {
-        let mut state = self.state();
-        state.begin(Call::CreateDir, false)?;
-        let mut all: Vec<&Path> = path.ancestors().collect();
-        all.reverse();
-        for dir in all {
-            match state.live.get(dir) {
-                Some(Node::Dir) => {}
-                Some(Node::File(_)) => return Err(Error::from_raw_os_error(libc::ENOTDIR)),
-                None => state.change(Change::Add(dir.to_path_buf(), Node::Dir)),
-            }
-        }
-        Ok(())
-    }
-
-    fn list(&self, dir: &Path) -> Result<Vec<String>> {
-        let mut state = self.state();
-        state.begin(Call::List, false)?;
-        if state.live.get(dir) != Some(&Node::Dir) {
-            return Err(Error::from_raw_os_error(libc::ENOENT));
-        }
-        let within = state.live.keys().filter(|p| p.parent() == Some(dir));
-        Ok(within.filter_map(|p| Some(p.file_name()?.to_string_lossy().into_owned())).collect())
-    }
-
-    fn exists(&self, path: &Path) -> Result<bool> {
-        let mut state = self.state();
-        state.begin(Call::Exists, false)?;
-        Ok(state.live.contains_key(path))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        let mut state = self.state();
-        state.begin(Call::Rename, false)?;
-        let node = Node::File(state.find(from)?);
-        state.check_parent(to)?;
-        assert_eq!(from.parent(), to.parent(), "a rename stays in its directory");
-        state.change(Change::Rename(from.to_path_buf(), to.to_path_buf(), node));
-        Ok(())
-    }
-
-    fn remove(&self, path: &Path) -> Result<()> {
-        let mut state = self.state();
-        state.begin(Call::Remove, false)?;
-        state.find(path)?;
-        state.change(Change::Remove(path.to_path_buf()));
-        Ok(())
-    }
-
-    fn sync_dir(&self, dir: &Path) -> Result<()> {
-        let mut state = self.state();
-        state.begin(Call::SyncDir, false)?;
-        if state.live.get(dir) != Some(&Node::Dir) {
-            return Err(Error::from_raw_os_error(libc::ENOENT));
-        }
-        let changes = std::mem::take(&mut state.pending);
-        for change in changes {
-            if change.dir() == Some(dir) {
-                change.apply(&mut state.durable);
-            } else {
-                state.pending.push(change);
-            }
-        }
-        Ok(())
-    }
-
-    fn lock(&self, path: &Path, exclusive: bool) -> Result<Option<Box<dyn Send + Sync>>> {
-        let mut state = self.state();
-        state.begin(Call::Lock, false)?;
-        if !exclusive {
-            return Ok(Some(Box::new(())));
-        }
-        if !state.live.contains_key(path) {
-            state.create(path)?;
-        }
-        if !state.locks.insert(path.to_path_buf()) {
-            return Ok(None);
-        }
-        drop(state);
-        Ok(Some(Box::new(Lock { disk: self.clone(), path: path.to_path_buf() })))
-    }
-
-    fn boot_id(&self) -> u64 {
-        self.state().boot
-    }
-
-    fn random(&self, bytes: &mut [u8]) -> Result<()> {
-        let mut state = self.state();
-        bytes.iter_mut().for_each(|b| *b = state.random.next() as u8);
-        Ok(())
-    }
-
-    fn is_serial(&self) -> bool {
-        true
-    }
-}
-
-/// A lock that goes with its holder.
-struct Lock {
-    disk: Disk,
-    path: PathBuf,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        self.disk.state().locks.remove(&self.path);
-    }
-}
-
-/// An open file.
-#[derive(Debug)]
-struct SimFile {
-    disk: Disk,
-    inode: u64,
-    writable: bool,
-}
-
-impl SimFile {
-    fn check_writable(&self) -> Result<()> {
-        if self.writable {
-            return Ok(());
-        }
-        Err(Error::from_raw_os_error(libc::EBADF))
-    }
-}
-
-impl File for SimFile {
-    fn len(&self) -> Result<u64> {
-        let mut state = self.disk.state();
-        state.begin(Call::Len, false)?;
-        Ok(state.inode(self.inode)?.len() as u64)
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        let mut state = self.disk.state();
-        state.begin(Call::Read, false)?;
-        let bytes = state.inode(self.inode)?.bytes();
-        let from = bytes.get(offset as usize..).and_then(|b| b.get(..buf.len()));
-        buf.copy_from_slice(from.ok_or_else(|| Error::from(ErrorKind::UnexpectedEof))?);
-        Ok(())
-    }
-
-    /// Every other page, or so, is in memory.
-    fn read_at_nowait(&self, buf: &mut [u8], offset: u64) -> Result<bool> {
-        let there = self.disk.state().random.one_in(2);
-        if there {
-            self.read_exact_at(buf, offset)?;
-        }
-        Ok(there)
-    }
-
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
-        self.check_writable()?;
-        let mut state = self.disk.state();
-        let end = offset as usize + buf.len();
-        let grows = state.inode(self.inode)?.len() < end;
-        let begun = state.begin(Call::Write, grows);
-        // A write that fails may have written a part.
-        let part = if begun.is_ok() { buf } else { &buf[..buf.len() / 2] };
-        state.inode(self.inode)?.write(part, offset as usize);
-        begun
-    }
-
-    fn set_len(&self, len: u64) -> Result<()> {
-        self.check_writable()?;
-        let mut state = self.disk.state();
-        state.begin(Call::SetLen, false)?;
-        state.inode(self.inode)?.set_len(len as usize);
-        Ok(())
-    }
-
-    fn allocate(&self, len: u64) -> Result<()> {
-        self.check_writable()?;
-        let mut state = self.disk.state();
-        let grows = state.inode(self.inode)?.len() < len as usize;
-        state.begin(Call::Allocate, grows)?;
-        let inode = state.inode(self.inode)?;
-        inode.set_len(inode.len().max(len as usize));
-        Ok(())
-    }
-
-    fn sync_data(&self) -> Result<()> {
-        let mut state = self.disk.state();
-        let begun = state.begin(Call::Sync, false);
-        let State { files, random, .. } = &mut *state;
-        let inode =
-            files.get_mut(&self.inode).ok_or_else(|| Error::from_raw_os_error(libc::EBADF))?;
-        match begun {
-            Ok(()) => inode.sync(),
-            Err(_) => inode.fail_sync(random),
-        }
-        begun
-    }
-
-    fn map(&self, len: usize, writable: bool) -> Result<Mapping> {
-        if writable {
-            self.check_writable()?;
-        }
-        let mut state = self.disk.state();
-        state.begin(Call::Map, false)?;
-        let inode = state.inode(self.inode)?;
-        if len > inode.len() || len == 0 {
-            return Err(Error::from_raw_os_error(libc::EINVAL));
-        }
-        let buffer = inode.buffer(writable);
-        Ok(Mapping::new(buffer.address(), len, writable, Box::new(buffer)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::io::read_file;
-
-    fn path(name: &str) -> PathBuf {
-        Path::new("/").join(name)
-    }
-
-    /// What `name` can hold after power losses.
-    fn outcomes(disk: &Disk, name: &str) -> BTreeSet<Option<Vec<u8>>> {
-        let after = |seed| read_file(&disk.snapshot().after_power_loss(seed), &path(name)).ok();
-        (0..200).map(after).collect()
-    }
-
-    #[test]
-    fn what_was_synced_stays_and_the_rest_may_go() {
-        let disk = Disk::new(1);
-        let file = disk.create(&path("a")).unwrap();
-        file.write_all_at(b"old", 0).unwrap();
-        let some = |bytes: &[u8]| Some(bytes.to_vec());
-        assert!(outcomes(&disk, "a").contains(&None), "the name is not synced");
-        file.sync_data().unwrap();
-        disk.sync_dir(Path::new("/")).unwrap();
-        assert_eq!(outcomes(&disk, "a"), [some(b"old")].into());
-        file.write_all_at(b"new", 0).unwrap();
-        assert_eq!(outcomes(&disk, "a"), [some(b"old"), some(b"new")].into());
-        let kill = disk.snapshot().after_kill(1);
-        assert_eq!(read_file(&kill, &path("a")).unwrap(), b"new");
-    }
-
-    #[test]
-    fn a_rename_is_kept_or_lost_whole() {
-        let disk = Disk::new(1);
-        for name in ["a", "b"] {
-            let file = disk.create(&path(name)).unwrap();
-            file.write_all_at(name.as_bytes(), 0).unwrap();
-            file.sync_data().unwrap();
-        }
-        disk.sync_dir(Path::new("/")).unwrap();
-        disk.rename(&path("a"), &path("b")).unwrap();
-        assert_eq!(outcomes(&disk, "a"), [Some(b"a".to_vec()), None].into());
-        assert_eq!(outcomes(&disk, "b"), [Some(b"a".to_vec()), Some(b"b".to_vec())].into());
-        disk.sync_dir(Path::new("/")).unwrap();
-        assert_eq!(outcomes(&disk, "b"), [Some(b"a".to_vec())].into());
-    }
-
-    #[test]
-    fn stores_through_a_mapping_are_seen_and_count_as_unsynced() {
-        let disk = Disk::new(1);
-        let file = disk.create(&path("a")).unwrap();
-        file.allocate(8192).unwrap();
-        let map = file.map(8192, true).unwrap();
-        file.sync_data().unwrap();
-        disk.sync_dir(Path::new("/")).unwrap();
-        // SAFETY: within the mapping.
-        unsafe { map.address().add(5000).write(7) };
-        assert_eq!(read_file(&disk, &path("a")).unwrap()[5000], 7);
-        let all = outcomes(&disk, "a");
-        let bytes: BTreeSet<u8> = all.iter().map(|b| b.as_ref().unwrap()[5000]).collect();
-        assert_eq!(bytes, [0, 7].into());
-    }
-
-    #[test]
-    fn what_a_failed_sync_dropped_no_later_sync_brings_back() {
-        let disk = Disk::new(1);
-        let file = disk.create(&path("a")).unwrap();
-        disk.sync_dir(Path::new("/")).unwrap();
-        file.write_all_at(&[1; SECTORS * 512], 0).unwrap();
-        const SECTORS: usize = 64;
-        disk.set_fault(Some(Fault::Sync(disk.calls().1 + 1)));
-        assert_eq!(file.sync_data().unwrap_err().raw_os_error(), Some(libc::EIO));
-        file.sync_data().unwrap();
-        let lost = |b: &Option<Vec<u8>>| b.as_ref().unwrap().contains(&0);
-        assert!(outcomes(&disk, "a").iter().all(lost));
-    }
-
-    #[test]
-    fn one_seed_gives_one_run() {
-        let run = |seed| {
-            let disk = Disk::new(seed);
-            disk.record();
-            for n in 0..20 {
-                let file = disk.create(&path(&n.to_string())).unwrap();
-                file.write_all_at(&[n; 3000], 0).unwrap();
-            }
-            let snapshots = disk.recorded();
-            let after = snapshots.last().unwrap().after_power_loss(seed);
-            let names = after.list(Path::new("/")).unwrap();
-            let read = |n: &String| read_file(&after, &path(n)).unwrap();
-            (snapshots.len(), names.iter().map(read).collect::<Vec<_>>(), names)
-        };
-        assert_eq!(run(5), run(5));
-        assert_ne!(run(5), run(6));
     }
 }

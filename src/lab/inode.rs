@@ -4,6 +4,10 @@
 //! without a call. Durable bytes are those of the last sync, and of sectors that the kernel wrote
 //! back by itself. A power loss keeps, of each sector that differs, the one or the other, or the
 //! beginning of the new one: a page that was written back while records were being appended to it.
+//!
+//! A failed sync leaves sectors *dropped*: the kernel takes their pages for clean, so no later sync
+//! writes them, while everybody who reads sees the new bytes; until somebody writes there again, or
+//! until the kernel needs the memory and forgets the page, after which all see the old bytes.
 
 use super::random::Random;
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout};
@@ -125,6 +129,8 @@ impl Inode {
 
     pub(crate) fn write(&mut self, bytes: &[u8], at: usize) {
         self.set_len(self.len.max(at + bytes.len()));
+        let written = at / SECTOR..(at + bytes.len()).div_ceil(SECTOR);
+        self.dropped.retain(|sector, _| !written.contains(sector));
         // SAFETY: `set_len` made room.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.live.address.add(at), bytes.len());
@@ -168,7 +174,7 @@ impl Inode {
         for (sector, content) in self.bytes()[..len].chunks(SECTOR).enumerate() {
             let at = sector * SECTOR;
             if durable[at..at + content.len()] != *content
-                && !self.dropped.contains_key(&sector)
+                && self.dropped.get(&sector).is_none_or(|dropped| dropped != content)
                 && random.one_in(2)
             {
                 durable[at..at + content.len()].copy_from_slice(content);
@@ -192,6 +198,26 @@ impl Still {
     pub(crate) fn after_kill(&self) -> Inode {
         let mut inode = Inode::of_bytes(&self.live, self.durable.clone());
         (inode.dropped, inode.mapped) = (self.dropped.clone(), self.mapped);
+        inode
+    }
+
+    /// The same, and the kernel has forgotten some pages, or all, that it takes for clean.
+    pub(crate) fn after_kill_and_eviction(&self, random: &mut Random) -> Inode {
+        let mut inode = self.after_kill();
+        let all = random.one_in(2);
+        let is_dropped = |sector: &usize, content: &[u8]| {
+            self.dropped.get(sector).is_some_and(|dropped| dropped == content)
+        };
+        for (page, new) in self.live.chunks(PAGE).enumerate() {
+            let mut old = vec![0; new.len()];
+            copy_overlap(&mut old, &self.durable, page * PAGE);
+            let sectors = new.chunks(SECTOR).zip(old.chunks(SECTOR)).enumerate();
+            let mut sectors = sectors.map(|(n, (new, old))| (page * PAGE / SECTOR + n, new, old));
+            let is_clean = sectors.all(|(n, new, old)| new == old || is_dropped(&n, new));
+            if is_clean && old != new && (all || random.one_in(2)) {
+                inode.write(&old, page * PAGE);
+            }
+        }
         inode
     }
 

@@ -50,7 +50,8 @@ fn changes(seed: u64, thread: u64, i: u64) -> Changes {
     let r = mix(seed ^ thread, i);
     let one = |part: u64| {
         let r = mix(r, part);
-        let value = (r % 4 != 0).then(|| value(thread, i, part));
+        // By other bits than the key: else a key that is deleted would never have been put.
+        let value = ((r >> 32) % 4 != 0).then(|| value(thread, i, part));
         (key(thread, r % KEYS), value)
     };
     let count = if r % 5 == 0 { 2 + r % 9 } else { 1 };

@@ -8,6 +8,7 @@
 //! | [`sweep`] | a crash at every call, and at every call of the recovery, two deep |
 //! | [`faults`] | an error at every call, a failed sync, a full disk |
 //! | [`kill`] | real processes, killed or with a system call made to fail |
+//! | [`stress`] | a mixed load for hours, every answer compared, in processes that are killed |
 //!
 //! Not part of the library's interface: for the tests and for `warp crashtest`.
 
@@ -20,6 +21,7 @@ mod random;
 #[cfg(test)]
 mod regressions;
 pub(crate) mod session;
+pub mod stress;
 mod sweep;
 mod workload;
 

@@ -12,11 +12,16 @@
 //! All of this is one comparison of whole states, once the cut of each log is known. Where the
 //! database says that its logs end is taken from it; a wrong answer makes the states differ.
 
+use super::disk::Disk;
+use super::session::{Setup, COPY};
 use super::workload::{Changes, Workload};
+use crate::engine::meta::MANIFEST;
 use crate::engine::Engine;
 use crate::iter::Iter;
 use crate::log::Position;
+use crate::sys::io::Io;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Keys and values.
@@ -54,6 +59,8 @@ pub(crate) struct Oracle {
     issued: Vec<Issued>,
     /// All that was acknowledged.
     pub(crate) live: Model,
+    /// What the last backup that was acknowledged holds.
+    backup: Option<Model>,
 }
 
 fn apply(model: &mut Model, changes: &Changes) {
@@ -76,6 +83,38 @@ impl Oracle {
     pub(crate) fn synced(&mut self) {
         self.durable.clone_from(&self.live);
         self.issued.clear();
+    }
+
+    /// Notes that a backup was made of all that was acknowledged.
+    pub(crate) fn backed_up(&mut self) {
+        self.backup = Some(self.live.clone());
+    }
+
+    /// Whether there is a backup to be judged.
+    pub(crate) fn has_backup(&self) -> bool {
+        self.backup.is_some()
+    }
+
+    /// Whether the backup on a crashed disk is as it must be, whatever became of its source since:
+    /// the last one that was acknowledged, or with `under_way` perhaps the next.
+    pub(crate) fn judge_backup(
+        &self,
+        setup: &Setup,
+        disk: &Disk,
+        under_way: bool,
+    ) -> Result<(), String> {
+        let has_manifest = disk.exists(&Path::new(COPY).join(MANIFEST)).unwrap_or(false);
+        let found = match setup.open_at(COPY, disk, false) {
+            Ok(engine) => contents(&engine).map_err(|e| format!("in the backup, {e}"))?,
+            // Until it is complete there is no MANIFEST, so nothing that could be opened.
+            Err(_) if !has_manifest && (under_way || self.backup.is_none()) => return Ok(()),
+            Err(e) => return Err(format!("the backup does not open: {e}")),
+        };
+        if self.backup.as_ref() == Some(&found) || under_way && found == self.live {
+            return Ok(());
+        }
+        let expected = self.backup.as_ref().unwrap_or(&self.live);
+        Err(format!("in the backup, {}", difference(expected, &found)))
     }
 
     /// Whether the recovered database is as it must be; if so, the oracle that goes on from there.
@@ -103,7 +142,8 @@ impl Oracle {
                 "an acknowledged write is gone with the process: the logs end at {ends:?}"
             ));
         }
-        let mut oracle = Oracle { durable: self.durable.clone(), issued: kept, live: expected };
+        let (durable, backup) = (self.durable.clone(), self.backup.clone());
+        let mut oracle = Oracle { durable, issued: kept, live: expected, backup };
         if found != oracle.live {
             let before = difference(&oracle.live, &found);
             let Some(UnderWay { log, changes }) = under_way else { return Err(before) };

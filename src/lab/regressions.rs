@@ -2,9 +2,11 @@
 
 use super::disk::{Call, Disk, Fault, Snapshot};
 use super::oracle::{contents, Crash, Oracle};
-use super::session::{Session, Setup};
+use super::session::{Session, Setup, DIR};
 use super::workload::Step;
 use crate::options::Durability;
+use crate::sys::io::Io;
+use std::path::Path;
 
 const SEEDS: u64 = 60;
 
@@ -205,4 +207,72 @@ fn every_failed_sync_makes_the_database_read_only() {
         let refused = session.engine().put(b"key:2", b"").unwrap_err();
         assert_eq!(refused.kind(), crate::ErrorKind::ReadOnly, "{refused}");
     }
+}
+
+/// What a failed sync had dropped was believed by the next opening of the same boot, and a later
+/// sync vouched for it: it synced pages that the kernel took for clean.
+#[test]
+fn a_sync_after_a_reopen_covers_what_a_failed_one_dropped() {
+    for seed in 0..SEEDS {
+        let mut session = session(1, Durability::Process);
+        put(&mut session, 1, 3_000);
+        run(&mut session, Step::Sync);
+        put(&mut session, 2, 30_000);
+        session.disk.set_fault(Some(Fault::Sync(session.disk.calls().1 + 1)));
+        session.disk.record();
+        session.run(&Step::Sync, None).unwrap_err();
+        session.disk.set_fault(None);
+        // Killed at once, or before the engine could leave its mark.
+        let moments = session.disk.recorded();
+        let before = moments.iter().find(|m| m.kind == Some(Call::Create)).unwrap();
+        for moment in [&session.disk.snapshot(), before] {
+            let mut second = after(&session, moment, Crash::Kill, seed);
+            run(&mut second, Step::Sync);
+            drop(after(&second, &second.disk.snapshot(), Crash::PowerLoss, seed));
+        }
+    }
+}
+
+/// After a failed sync, pages that the kernel forgot were taken for damage, or read as they were on
+/// the device.
+#[test]
+fn after_a_failed_sync_forgotten_pages_are_a_cut_and_no_damage() {
+    for seed in 0..SEEDS {
+        let mut session = session(1, Durability::Process);
+        put(&mut session, 1, 3_000);
+        run(&mut session, Step::Sync);
+        for n in 2..8 {
+            put(&mut session, n, 9_000);
+        }
+        session.disk.set_fault(Some(Fault::Sync(session.disk.calls().1 + 1)));
+        session.run(&Step::Sync, None).unwrap_err();
+        session.disk.set_fault(None);
+        let disk = session.disk.snapshot().after_kill_and_eviction(seed);
+        let engine = session.setup.open(&disk).unwrap();
+        let oracle = session.oracle.judge(&engine, Crash::PowerLoss, None).unwrap();
+        let setup = session.setup;
+        let mut second = Session { setup, disk, engine: Some(engine), oracle, steps: 0 };
+        put(&mut second, 9, 100);
+        run(&mut second, Step::Sync);
+        drop(after(&second, &second.disk.snapshot(), Crash::PowerLoss, seed));
+    }
+}
+
+/// A database that a failed sync had halted went on to believe what it had written itself.
+#[test]
+fn a_halted_database_verifies_what_it_reads() {
+    let mut session = session(1, Durability::Process);
+    put(&mut session, 1, 30_000);
+    session.disk.set_fault(Some(Fault::Sync(session.disk.calls().1 + 1)));
+    session.run(&Step::Sync, None).unwrap_err();
+    session.disk.set_fault(None);
+    let names = session.disk.list(Path::new(DIR)).unwrap();
+    let segment = names.iter().find(|n| n.ends_with(".seg")).unwrap();
+    let file = session.disk.open(&Path::new(DIR).join(segment), true).unwrap();
+    // The kernel has forgotten a page, and the device has something else.
+    file.write_all_at(&[0; 4096], 8192).unwrap();
+    let read = session.engine().read(b"key:1", |_, value| value.to_vec());
+    assert_eq!(read.unwrap_err().kind(), crate::ErrorKind::Corruption);
+    let iterated = contents(session.engine());
+    assert!(iterated.is_err(), "{iterated:?}");
 }

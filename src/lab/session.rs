@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Where the database is. Both directories are made by the engine.
 pub(crate) const DIR: &str = "/data/db";
 
+/// Where its backup is.
+pub(crate) const COPY: &str = "/data/copy";
+
 /// How a database is set up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
@@ -37,14 +40,19 @@ impl Setup {
     }
 
     pub(crate) fn open(&self, disk: &Disk) -> Result<Arc<Engine>> {
+        self.open_at(DIR, disk, true)
+    }
+
+    pub(crate) fn open_at(&self, dir: &str, disk: &Disk, create: bool) -> Result<Arc<Engine>> {
         let mut options = Options::new();
         options.shards = Some(self.shards);
         options.durability = self.durability;
         if self.cold {
             options.memory_limit = LITTLE_MEMORY;
         }
+        options.create_if_missing = create;
         options.open_timeout = std::time::Duration::ZERO;
-        Engine::open_dir(Path::new(DIR), &options, Arc::new(disk.clone())).map(Arc::new)
+        Engine::open_dir(Path::new(dir), &options, Arc::new(disk.clone())).map(Arc::new)
     }
 }
 
@@ -139,6 +147,10 @@ impl Session {
                     Ok(())
                 })?;
             }
+            Step::Backup => {
+                engine.backup(Path::new(COPY))?;
+                self.oracle.backed_up();
+            }
             Step::Prepare(n) => engine.prepare(n % self.setup.shards),
             Step::Reopen => {
                 self.engine = None;
@@ -152,7 +164,10 @@ impl Session {
             let end = log_ends(self.engine())[*log];
             self.oracle.acknowledge(*log, end, changes.clone());
         }
-        let is_synced = matches!(step, Step::Sync | Step::Token | Step::Checkpoint | Step::Compact);
+        let is_synced = matches!(
+            step,
+            Step::Sync | Step::Token | Step::Checkpoint | Step::Compact | Step::Backup
+        );
         if is_synced || self.setup.durability == Durability::Sync {
             self.oracle.synced();
         }

@@ -28,12 +28,16 @@ const POWER_LOSSES: usize = 2;
 
 /// Runs one seed.
 pub(crate) fn run(seed: u64, report: &mut Report) -> Result<(), Violation> {
-    place_of(seed, |place| Sweep { random: Random::new(seed), report, place }.run(seed))
+    place_of(seed, |place| {
+        Sweep { random: Random::new(seed), report, backs_up: false, place }.run(seed)
+    })
 }
 
 struct Sweep<'a> {
     random: Random,
     report: &'a mut Report,
+    /// Whether the step at hand is a backup.
+    backs_up: bool,
     /// Where the sweep is, for the report of a violation.
     place: &'a mut String,
 }
@@ -68,6 +72,7 @@ impl Sweep<'_> {
             for n in 0..STEPS {
                 let step = workload.step();
                 *self.place = format!("{setup:?}, life {life}, step {n} {}", step.name());
+                self.backs_up = step == Step::Backup;
                 let plan = session.plan(&step);
                 let before = session.oracle.clone();
                 session.run(&step, plan.as_ref()).map_err(|e| format!("it fails: {e}"))?;
@@ -133,6 +138,11 @@ impl Sweep<'_> {
                 let cold_reads = engine.memory.cold_reads.load(Ordering::Relaxed);
                 self.report.cold_reads += cold_reads;
                 let recorded = disk.recorded();
+                let backs_up = under_way.is_none() && moment.kind.is_some() && self.backs_up;
+                if (backs_up || session.oracle.has_backup()) && self.random.one_in(4) {
+                    let disk = disk.snapshot().after_kill(seed);
+                    session.oracle.judge_backup(setup, &disk, backs_up)?;
+                }
                 self.second_crashes(setup, &recorded, &oracle, crash)?;
                 if self.random.one_in(16) {
                     self.use_and_reopen(setup, engine, &disk, oracle)?;

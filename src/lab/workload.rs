@@ -34,6 +34,8 @@ pub(crate) enum Step {
     Rule(u64),
     /// What the preparation thread does.
     Prepare(usize),
+    /// A backup, over the last one.
+    Backup,
     /// A proper close, and an open.
     Reopen,
 }
@@ -107,6 +109,7 @@ impl Workload {
             35 => Step::Checkpoint,
             36 if self.random.one_in(2) => Step::Compact,
             36..=37 => Step::CompactOne(self.random.below(8) as usize),
+            38 if self.random.one_in(2) => Step::Backup,
             38 => Step::Prepare(self.random.below(8) as usize),
             _ => Step::Reopen,
         }

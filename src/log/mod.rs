@@ -67,6 +67,8 @@ pub(crate) struct Log {
 #[derive(Debug)]
 struct Active {
     segment: Arc<Segment>,
+    /// Where the tail was when it became active.
+    from: usize,
     tail: usize,
     /// Below this the device has everything, or a sync that began will see to it.
     synced: usize,
@@ -213,7 +215,7 @@ impl Log {
             // What was written ahead of the pages that were made present.
             let tail = active.tail;
             source.pressure.take_room(tail.saturating_sub(active.segment.populated()));
-            active.segment.set_populated(tail);
+            active.segment.set_present(active.from, tail);
         }
         self.seal(true);
         self.next_ordinal += 1;
@@ -256,6 +258,8 @@ impl Log {
         // In memory no sync would ever take it off the list, nor free what compaction emptied.
         if active.tail > active.synced && !active.segment.in_memory() {
             self.unsynced.push((active.segment, active.tail));
+        } else {
+            active.segment.close_idle_file();
         }
     }
 
@@ -277,6 +281,11 @@ impl Log {
     /// The segment that was made ahead.
     pub(crate) fn next(&self) -> Option<&Segment> {
         self.prepared.as_ref()
+    }
+
+    /// The active segment, and what was appended to it since it is.
+    pub(crate) fn appended(&self) -> Option<(&Arc<Segment>, usize, usize)> {
+        self.active.as_ref().map(|a| (&a.segment, a.from, a.tail))
     }
 
     /// The active segment and its tail.
@@ -368,7 +377,8 @@ impl Active {
     fn new(segment: Arc<Segment>, tail: usize, ahead: Option<usize>) -> Active {
         let populated = segment.populated().max(tail);
         let most = ahead.unwrap_or(0);
-        let mut active = Active { segment, tail, synced: tail, populated, ahead: most, ask_at: 0 };
+        let mut active =
+            Active { segment, from: tail, tail, synced: tail, populated, ahead: most, ask_at: 0 };
         if tail == SEGMENT_HEADER {
             // The header itself has yet to be synced.
             active.synced = 0;

@@ -13,9 +13,10 @@
 //! Any thread may call this.
 
 use super::segment::Segment;
+use crate::sync::Mutex;
 use crate::sys::io::Io;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 /// Most files kept open, whatever the process may have.
 const OPEN_MAX: usize = 4096;

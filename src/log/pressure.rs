@@ -6,8 +6,9 @@
 //! they are made present and given back by the memory thread, it is the most that there is, from
 //! that moment on: the memory thread may be late.
 
+use crate::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Longest time that a writer is held back for each 64 KiB it writes, in microseconds.

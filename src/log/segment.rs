@@ -16,17 +16,20 @@
 //! 112  crc32            u32   of bytes 0 to 112
 //! 116  sealed           u32   end of the records / 8 once none will follow, with the top bit if the
 //!                             log went on in a new segment at once; 0 before
-//! 120  synced           u64   low half: synced end / 8, high half: its complement; 0: none
+//! 120  synced           u64   how far the device has it, see [`synced`]; 0: unknown
 //! ```
 //!
 //! Invariants:
 //! 1. Bytes below the log's tail are complete records and never change again.
-//! 2. `synced` is stored after a sync of the file up to there has succeeded, so what lies below
-//!    it is on the device; it is stored whole, and says itself whether it is whole.
+//! 2. What lies below `synced` is on the device.
 //! 3. `sealed` is stored when the records have ended, and after the header of the segment that the
 //!    top bit speaks of. It is believed only within one boot of the kernel, where no store can be
 //!    lost: a sealed log ends exactly there, and an unsealed one in a file that has its capacity.
 //! 4. The generation, and with it the checksum seed, is never used twice.
+
+mod synced;
+
+pub(crate) use synced::synced_end;
 
 use super::pool::FilePool;
 use super::record::{self, Header, Kind, RECORD_HEADER};
@@ -34,11 +37,12 @@ use crate::engine::meta::COUNT_END;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
+use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::File;
 use crate::sys::map::{Mapping, HUGE_PAGE};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Bytes before the first record.
 pub(crate) const SEGMENT_HEADER: usize = 128;
@@ -186,19 +190,6 @@ pub(crate) fn sealed_end(header: &[u8; SEGMENT_HEADER]) -> Option<(usize, bool)>
     sealed(word.map_or(0, |word| u32::from_le_bytes(*word)))
 }
 
-/// The end that the `synced` word of a header gives; 0 if the word is not whole.
-pub(crate) fn synced_end(header: &[u8; SEGMENT_HEADER]) -> usize {
-    let word = |at: usize| {
-        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-    };
-    let (low, high) = (word(SYNCED_AT), word(SYNCED_AT + 4));
-    if low == !high {
-        low as usize * 8
-    } else {
-        0
-    }
-}
-
 /// A segment: mapped, or cold, which is to say read from its file.
 ///
 /// It is mapped while records are appended to it, and from then on as long as the memory limit
@@ -211,8 +202,10 @@ pub(crate) struct Segment {
     pub(crate) seed: Seed,
     /// The checksum of no bytes yet, see [`record::seal_from`].
     pub(crate) checksum_start: crc32fast::Hasher,
-    /// Whether this process wrote all of its records, so that reads need not verify them.
-    pub(crate) trusted: bool,
+    /// Whether this process wrote all of its records, so that reads need not verify them; unless
+    /// a sync has failed since, and the kernel may have forgotten some.
+    trusted: bool,
+    distrusted: AtomicBool,
     /// Bytes of records that nothing points to any more, deletes apart.
     pub(crate) dead_bytes: AtomicU64,
     /// Bytes of deletes, and the highest horizon among them.
@@ -242,6 +235,7 @@ pub(crate) struct Segment {
     /// What the header says of the end of the records and of the device.
     sealed: AtomicU32,
     synced: AtomicUsize,
+    sync_open: AtomicBool,
     /// The file, while a sync needs it; later on while it is read now and then (see
     /// [`FilePool`]): a large database has more segments than a process may have open files.
     file: Mutex<Option<Arc<dyn File>>>,
@@ -265,6 +259,7 @@ impl Segment {
             seed: id.seed(),
             checksum_start: crc32fast::Hasher::new_with_initial(id.seed().0),
             trusted,
+            distrusted: AtomicBool::new(false),
             dead_bytes: AtomicU64::new(0),
             delete_bytes: AtomicU64::new(0),
             horizon: AtomicU64::new(0),
@@ -280,6 +275,7 @@ impl Segment {
             readers: AtomicUsize::new(0),
             sealed: AtomicU32::new(0),
             synced: AtomicUsize::new(0),
+            sync_open: AtomicBool::new(false),
             file: Mutex::new(None),
             read_mark: AtomicBool::new(false),
             pool: None,
@@ -323,8 +319,20 @@ impl Segment {
         segment.pool = Some(pool);
         let word = header[SEALED_AT..].first_chunk::<4>();
         segment.sealed = AtomicU32::new(word.map_or(0, |word| u32::from_le_bytes(*word)));
-        segment.synced = AtomicUsize::new(synced_end(header));
+        let (end, sync_open) = synced::of_header(header);
+        segment.synced = AtomicUsize::new(end);
+        segment.sync_open = AtomicBool::new(sync_open);
         segment
+    }
+
+    /// Whether reads need not verify.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted && !self.distrusted.load(Ordering::Relaxed)
+    }
+
+    /// Has reads verify from now on.
+    pub(crate) fn distrust(&self) {
+        self.distrusted.store(true, Ordering::Relaxed);
     }
 
     /// Whether it has never had a file.
@@ -444,9 +452,14 @@ impl Segment {
         }
     }
 
-    /// Notes that the pages up to `to` are present.
-    pub(crate) fn set_populated(&self, to: usize) {
-        self.populated.fetch_max(to.min(self.len), Ordering::Relaxed);
+    /// Notes that pages are present: all up to `to` in a segment that was made by this process, since
+    /// it was filled from its begin.
+    pub(crate) fn set_present(&self, from: usize, to: usize) {
+        if self.trusted {
+            self.populated.fetch_max(to.min(self.len), Ordering::Relaxed);
+        } else {
+            self.touch(from, to.min(self.len));
+        }
     }
 
     /// Below this pages are present.
@@ -551,30 +564,8 @@ impl Segment {
     pub(crate) fn populate(&self, from: usize, to: usize) {
         if let Some(map) = self.mapping() {
             map.populate(from, to);
-            self.set_populated(to);
+            self.set_present(from, to);
         }
-    }
-
-    /// Syncs the file's contents.
-    pub(crate) fn sync(&self) -> std::io::Result<()> {
-        // One sync at a time: the kernel reports a failure once, and whoever did not get the
-        // report must not take the next success for its own.
-        let file = self.file();
-        if self.sync_failed.load(Ordering::Relaxed) {
-            return Err(std::io::Error::from_raw_os_error(libc::EIO));
-        }
-        let result = match (&*file, &self.pool) {
-            (Some(file), _) => file.sync_data(),
-            // Recovery has sealed it, and found no file to spare.
-            (None, Some(pool)) if !self.is_synced() => {
-                pool.io.open(&self.path, true).and_then(|file| file.sync_data())
-            }
-            (None, _) => Ok(()),
-        };
-        if result.is_err() {
-            self.sync_failed.store(true, Ordering::Relaxed);
-        }
-        result
     }
 
     /// Gives the file's unused end back to the file system, unless the file is being synced: the
@@ -597,6 +588,14 @@ impl Segment {
     /// Closes the file. The mapping stays.
     pub(crate) fn close_file(&self) {
         *self.file() = None;
+    }
+
+    /// Closes the file of a sealed segment that is on the device, unless it is being synced: then
+    /// whoever does that closes it, in [`Segment::set_synced`].
+    pub(crate) fn close_idle_file(&self) {
+        if let Ok(mut file) = self.file.try_lock() {
+            *file = None;
+        }
     }
 
     /// Takes away what lies beyond `end`, where a crash has cut the log: what is left of the last
@@ -630,31 +629,6 @@ impl Segment {
     /// Where the records have ended, if the segment is sealed, and whether another one follows.
     pub(crate) fn sealed(&self) -> Option<(usize, bool)> {
         sealed(self.sealed.load(Ordering::Acquire))
-    }
-
-    /// Notes that everything below `end` is on the device: in the header too, while that is
-    /// mapped. Without it a recovery knows less, and nothing that is not so.
-    pub(crate) fn set_synced(&self, end: usize) {
-        if self.synced.load(Ordering::Acquire) >= end {
-            return;
-        }
-        if self.end() == Some(end) {
-            self.close_file();
-        }
-        if let Some(map) = self.mapping() {
-            let low = (end / 8) as u32;
-            let word = u64::from(low) | u64::from(!low) << 32;
-            // SAFETY: the header is in the mapping, the word is aligned, and only accessed so.
-            let stored = unsafe { AtomicU64::from_ptr(map.address().add(SYNCED_AT).cast()) };
-            stored.store(word.to_le(), Ordering::Release);
-        }
-        // Last: a segment that is synced to its end may become cold.
-        self.synced.fetch_max(end, Ordering::AcqRel);
-    }
-
-    /// The end up to which the segment is known to be on the device, at least the header.
-    pub(crate) fn synced(&self) -> usize {
-        self.synced.load(Ordering::Acquire).max(SEGMENT_HEADER)
     }
 
     /// The error for a record that does not verify.

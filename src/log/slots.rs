@@ -99,7 +99,7 @@ impl SlotTable {
         if !segment.is_cold() {
             slot.base.store(segment.base(), Ordering::Release);
             slot.len.store(segment.len(), Ordering::Release);
-            let trusted_len = if segment.trusted { segment.len() } else { 0 };
+            let trusted_len = if segment.is_trusted() { segment.len() } else { 0 };
             slot.trusted_len.store(trusted_len, Ordering::Release);
         }
         let old = slot.segment.swap(Arc::into_raw(segment).cast_mut(), Ordering::AcqRel);
@@ -300,6 +300,14 @@ impl SlotTable {
     pub(crate) unsafe fn share(&self, slot: u32) -> Arc<Mapping> {
         // SAFETY: the caller's promise.
         unsafe { self.segment(slot).share_mapping() }
+    }
+
+    /// Has every read verify its record from now on.
+    pub(crate) fn distrust(&self) {
+        for segment in self.all() {
+            segment.distrust();
+            self.slots[segment.id.slot as usize].trusted_len.store(0, Ordering::Release);
+        }
     }
 
     /// All segments, in the order of their slots.

@@ -9,7 +9,13 @@
 //!
 //! The word of a new thread is 0. Nothing runs when a thread ends.
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu", not(miri)))]
+#[cfg(all(
+    target_arch = "x86_64",
+    target_os = "linux",
+    target_env = "gnu",
+    not(miri),
+    not(feature = "shuttle")
+))]
 mod word {
     std::arch::global_asm!(
         ".pushsection .tbss.warp_engine_thread_word,\"awT\",@nobits",
@@ -52,8 +58,15 @@ mod word {
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu", not(miri))))]
+#[cfg(not(all(
+    target_arch = "x86_64",
+    target_os = "linux",
+    target_env = "gnu",
+    not(miri),
+    not(feature = "shuttle")
+)))]
 mod word {
+    use crate::sync::thread_local;
     use std::cell::Cell;
 
     thread_local! {
@@ -62,11 +75,12 @@ mod word {
 
     #[inline(always)]
     pub(crate) fn get() -> usize {
-        WORD.get()
+        // While the thread's variables go, it has none.
+        WORD.try_with(Cell::get).unwrap_or(0)
     }
 
     pub(crate) fn set(word: usize) {
-        WORD.set(word);
+        let _ = WORD.try_with(|own| own.set(word));
     }
 }
 

@@ -128,6 +128,7 @@ class Segment:
         if len(data) > self.capacity:
             raise Damage(f"{name}: longer than its capacity")
         low, high = struct.unpack_from("<II", data, 120)
+        high |= 1 << 31  # clear while a sync is under way
         self.synced = max(low * 8 if low == high ^ 0xFFFFFFFF else 0, SEGMENT_HEADER)
         self.seed = zlib.crc32(struct.pack("<QQ", self.database, self.generation))
 

@@ -12,7 +12,7 @@ defmodule Bench do
   alias WarpEngine.Native.{Batch, Nif}
 
   @keys 1_000
-  @batch_ops 100
+  @batch_ops 1_000
   @rounds 7
   @sizes [{"16 B", 16}, {"100 B", 100}, {"1 KiB", 1_024}, {"64 KiB", 65_536}]
 
@@ -41,7 +41,7 @@ defmodule Bench do
   defp calls(db, keys, label, size) do
     value = :rand.bytes(size)
     count = if size > 10_000, do: 20_000, else: 200_000
-    batches = max(div(count, @batch_ops), 200)
+    batches = max(div(count, @batch_ops), 100)
     operations = for i <- 0..(@batch_ops - 1), do: {:put, elem(keys, i), value}
 
     compare(db, "put", label, :put, count, size, fn n -> put(db, keys, value, n) end)

@@ -1,8 +1,18 @@
 /*
  * Batches: one packed binary, one engine call, all of it or none of it. The form is that of
- * warp_write_encoded, built in lib/warp_engine/native/batch.ex.
+ * warp_write_encoded. A %Batch{} is packed in lib/warp_engine/native/batch.ex as it is built, a list
+ * of operations here, which costs a third.
  */
 #include "nif.h"
+#include <string.h>
+
+#define HEADER_BYTES 9
+
+/* Whether so many operations of so many bytes had better run on a dirty scheduler. */
+static bool takes_long(size_t count, size_t bytes, size_t *nanoseconds) {
+    *nanoseconds = count * 400 + bytes / 4;
+    return *nanoseconds > BATCH_INLINE_NS;
+}
 
 static NIF(write_now) {
     (void)argc;
@@ -29,11 +39,117 @@ NIF(nif_write) {
         !enif_get_uint(env, argv[2], &count)) {
         return enif_make_badarg(env);
     }
-    size_t nanoseconds = (size_t)count * 400 + packed.size / 4;
-    if (db_syncs(handle) || nanoseconds > BATCH_INLINE_NS) {
+    size_t nanoseconds;
+    if (takes_long(count, packed.size, &nanoseconds) || db_syncs(handle)) {
         return enif_schedule_nif(env, "write", ERL_NIF_DIRTY_JOB_IO_BOUND, write_now, argc, argv);
     }
     ERL_NIF_TERM answer = write_now(env, argc, argv);
+    charge(env, nanoseconds);
+    return answer;
+}
+
+/* ---- lists of operations ---- */
+
+struct operation {
+    unsigned char kind; /* 1 put, 2 delete */
+    ErlNifBinary key, value;
+};
+
+/* {:put, key, value} or {:delete, key}; false for anything else. */
+static bool inspect_operation(ErlNifEnv *env, ERL_NIF_TERM term, struct operation *operation) {
+    const ERL_NIF_TERM *parts;
+    int arity;
+    if (!enif_get_tuple(env, term, &arity, &parts) || arity < 2 ||
+        !enif_inspect_binary(env, parts[1], &operation->key) ||
+        operation->key.size > UINT32_MAX) {
+        return false;
+    }
+    if (arity == 2 && parts[0] == atoms.delete_) {
+        operation->kind = 2;
+        operation->value.size = 0;
+        return true;
+    }
+    operation->kind = 1;
+    return arity == 3 && parts[0] == atoms.put_ &&
+           (enif_inspect_binary(env, parts[2], &operation->value) ||
+            enif_inspect_iolist_as_binary(env, parts[2], &operation->value)) &&
+           operation->value.size <= UINT32_MAX;
+}
+
+struct measure {
+    size_t count, bytes;
+};
+
+/* Counts the operations of a list and the bytes of their packed form; if `bounded`, only as far as it
+ * takes to know that it takes long. False if the list holds anything else. */
+static bool measure(ErlNifEnv *env, ERL_NIF_TERM list, bool bounded, struct measure *sum) {
+    ERL_NIF_TERM head;
+    size_t nanoseconds;
+    *sum = (struct measure){0};
+    while (enif_get_list_cell(env, list, &head, &list)) {
+        struct operation operation;
+        if (!inspect_operation(env, head, &operation)) return false;
+        sum->count++;
+        sum->bytes += HEADER_BYTES + operation.key.size + operation.value.size;
+        if (bounded && takes_long(sum->count, sum->bytes, &nanoseconds)) return true;
+    }
+    return enif_is_empty_list(env, list);
+}
+
+static unsigned char *pack_u32(unsigned char *to, size_t n) {
+    for (int i = 0; i < 4; i++) *to++ = (unsigned char)(n >> (8 * i));
+    return to;
+}
+
+static void pack(ErlNifEnv *env, ERL_NIF_TERM list, unsigned char *to) {
+    ERL_NIF_TERM head;
+    struct operation operation;
+    while (enif_get_list_cell(env, list, &head, &list) &&
+           inspect_operation(env, head, &operation)) {
+        *to++ = operation.kind;
+        to = pack_u32(to, operation.key.size);
+        to = pack_u32(to, operation.value.size);
+        memcpy(to, operation.key.data, operation.key.size);
+        to += operation.key.size;
+        if (operation.value.size) memcpy(to, operation.value.data, operation.value.size);
+        to += operation.value.size;
+    }
+}
+
+static NIF(write_list_now) {
+    (void)argc;
+    struct db *handle;
+    struct measure sum;
+    if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
+    if (!measure(env, argv[1], false, &sum)) return atoms.invalid_argument_;
+    unsigned char *packed = enif_alloc(sum.bytes + 1);
+    if (!packed) return fail_memory(env);
+    pack(env, argv[1], packed);
+    ERL_NIF_TERM answer;
+    warp_db *db = db_enter(handle);
+    if (db) {
+        warp_status status = warp_write_encoded(db, packed, sum.bytes);
+        answer = status == WARP_OK ? atoms.ok_ : fail(env, status);
+        db_leave(handle);
+    } else {
+        answer = fail_closed(env);
+    }
+    enif_free(packed);
+    return answer;
+}
+
+/* write_list(db, operations): as write; :invalid_argument for a list that holds anything else. */
+NIF(nif_write_list) {
+    struct db *handle;
+    struct measure sum;
+    size_t nanoseconds;
+    if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
+    if (!measure(env, argv[1], true, &sum)) return atoms.invalid_argument_;
+    if (takes_long(sum.count, sum.bytes, &nanoseconds) || db_syncs(handle)) {
+        return enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND, write_list_now,
+                                 argc, argv);
+    }
+    ERL_NIF_TERM answer = write_list_now(env, argc, argv);
     charge(env, nanoseconds);
     return answer;
 }

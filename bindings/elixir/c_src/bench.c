@@ -9,47 +9,42 @@
 
 #define KEYS 1000 /* as in bench/calls.exs */
 #define KEY_LEN 16
-#define BATCH_OPS 100
+#define BATCH_OPS 1000
 
 struct loop {
     warp_db *db;
     size_t size; /* of each value */
     char (*keys)[KEY_LEN + 1];
     unsigned char *value;
-    unsigned char *packed; /* BATCH_OPS puts */
-    size_t packed_len;
+    warp_batch *batch;
 };
 
-static size_t pack(struct loop *loop) {
-    unsigned char *to = loop->packed;
+/* Builds a batch of BATCH_OPS puts and writes it. */
+static warp_status write_batch(struct loop *loop) {
+    warp_batch_clear(loop->batch);
     for (unsigned i = 0; i < BATCH_OPS; i++) {
-        uint32_t key_len = KEY_LEN, value_len = (uint32_t)loop->size;
-        *to++ = 1;
-        memcpy(to, &key_len, 4);
-        memcpy(to + 4, &value_len, 4);
-        memcpy(to + 8, loop->keys[i], KEY_LEN);
-        memcpy(to + 8 + KEY_LEN, loop->value, loop->size);
-        to += 8 + KEY_LEN + loop->size;
+        warp_status status =
+            warp_batch_put(loop->batch, loop->keys[i], KEY_LEN, loop->value, loop->size);
+        if (status != WARP_OK) return status;
     }
-    return (size_t)(to - loop->packed);
+    return warp_write(loop->db, loop->batch);
 }
 
 static bool loop_init(struct loop *loop) {
     loop->keys = malloc(KEYS * sizeof *loop->keys);
     loop->value = calloc(1, loop->size + 1);
-    loop->packed = malloc(BATCH_OPS * (9 + KEY_LEN + loop->size));
-    if (!loop->keys || !loop->value || !loop->packed) return false;
+    loop->batch = warp_batch_new();
+    if (!loop->keys || !loop->value || !loop->batch) return false;
     for (unsigned i = 0; i < KEYS; i++) {
         snprintf(loop->keys[i], sizeof loop->keys[i], "key:%012u", i % 1000000);
     }
-    loop->packed_len = pack(loop);
     return true;
 }
 
 static void loop_free(struct loop *loop) {
     free(loop->keys);
     free(loop->value);
-    free(loop->packed);
+    warp_batch_free(loop->batch);
 }
 
 static warp_status call(struct loop *loop, ERL_NIF_TERM what, uint64_t i) {
@@ -59,7 +54,7 @@ static warp_status call(struct loop *loop, ERL_NIF_TERM what, uint64_t i) {
         return warp_get_nowait(loop->db, key, KEY_LEN, loop->value, loop->size, &len);
     }
     if (what == atoms.put_) return warp_put(loop->db, key, KEY_LEN, loop->value, loop->size);
-    return warp_write_encoded(loop->db, loop->packed, loop->packed_len);
+    return write_batch(loop);
 }
 
 /* bench(db, :get | :put | :batch, count, value size): {ok, nanoseconds of all calls} */

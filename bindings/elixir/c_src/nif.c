@@ -68,6 +68,7 @@ static ErlNifFunc functions[] = {
     {"delete", 2, nif_delete, 0},
     {"compare_and_swap", 4, nif_compare_and_swap, 0},
     {"write", 3, nif_write, 0},
+    {"write_list", 2, nif_write_list, 0},
     {"iter_new", 2, nif_iter_new, DIRTY},
     {"iter_next_page", 2, nif_iter_next_page, DIRTY},
     {"iter_close", 1, nif_iter_close, DIRTY},

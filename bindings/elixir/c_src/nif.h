@@ -45,7 +45,7 @@
     X(ok) X(error) X(not_found) X(conflict) X(would_block) X(timeout) X(true) X(false) X(nil)      \
     X(reason) X(status) X(message) X(closed) X(buffer_too_small) X(invalid_argument) X(io)         \
     X(corruption) X(busy) X(no_space) X(read_only) X(too_large) X(unsupported) X(out_of_memory)    \
-    X(internal) X(unknown) X(done) X(memory) X(get) X(put) X(batch) X(unchanged)
+    X(internal) X(unknown) X(done) X(memory) X(get) X(put) X(delete) X(batch) X(unchanged)
 
 struct atoms {
 #define X(name) ERL_NIF_TERM name##_;
@@ -124,6 +124,7 @@ NIF(nif_put);
 NIF(nif_delete);
 NIF(nif_compare_and_swap);
 NIF(nif_write);
+NIF(nif_write_list);
 NIF(nif_iter_new);
 NIF(nif_iter_next_page);
 NIF(nif_iter_close);

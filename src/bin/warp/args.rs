@@ -103,6 +103,8 @@ pub enum Command {
     Verify(Verify),
     /// Crash databases of its own and see whether they keep their promises
     Crashtest(Crashtest),
+    /// Load a database of its own for hours, kill it at random, and compare every answer
+    Stress(Stress),
     /// Save what verifies of a damaged database into a new one, and list what is lost
     Repair(Repair),
     /// List the rules by which keys belong together, add one, or remove one
@@ -446,6 +448,32 @@ pub enum CrashMode {
     Sim,
     Kill,
     Syscall,
+}
+
+#[derive(Args)]
+pub struct Stress {
+    /// How long: 90s, 30m, 24h
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub duration: Duration,
+    /// Directory for database, backup and oracle, new or empty; kept. Without it, a temporary one,
+    /// which is kept only when a promise was broken
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// What operations and moments of kills follow from
+    #[arg(long, default_value_t = 1, conflicts_with = "resume")]
+    pub seed: u64,
+    /// Threads that read and write, beside one that checkpoints, compacts and backs up
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=256))]
+    #[arg(conflicts_with = "resume")]
+    pub threads: u64,
+    /// Go on with what an earlier run has left in the directory
+    #[arg(long, requires = "dir")]
+    pub resume: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+    /// Be a child in this directory
+    #[arg(long, hide = true, value_names = ["DIR", "DURABILITY", "NUMBER"], num_args = 3)]
+    pub child: Option<Vec<String>>,
 }
 
 #[derive(Args)]

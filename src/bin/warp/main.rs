@@ -32,6 +32,7 @@ mod restore;
 mod rules;
 mod scan;
 mod stats;
+mod stress;
 mod text;
 mod upkeep;
 mod verify;
@@ -44,6 +45,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "sabotage")]
+    warp_engine::lab::sabotage::from_environment();
     let (json, outcome) = match Cli::try_parse() {
         Ok(cli) => (cli.global.json, run(cli)),
         Err(e) if matches!(e.kind(), DisplayHelp | DisplayVersion) => {
@@ -81,6 +84,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Bench(bench) => benchmark::run(global, &bench),
         Command::Verify(args) => verify::run(global, &args),
         Command::Crashtest(args) => crashtest::run(global, &args),
+        Command::Stress(args) => stress::run(global, &args),
         Command::Repair(args) => repair::run(global, &args),
         Command::Rules(args) => rules::run(global, &args),
         Command::Rebalance(args) => rebalance::run(global, &args),

@@ -376,7 +376,13 @@ defmodule WarpEngine.Native do
     Nif.write(ref(db), Batch.to_binary(batch), Batch.count(batch))
   end
 
-  def write(db, operations) when is_list(operations), do: write(db, Batch.new(operations))
+  def write(db, operations) when is_list(operations) do
+    case Nif.write_list(ref(db), operations) do
+      # Says what is wrong with it.
+      :invalid_argument -> write(db, Batch.new(operations))
+      answer -> answer
+    end
+  end
 
   @doc """
   `write/2` that raises.

@@ -28,6 +28,7 @@ defmodule WarpEngine.Native.Nif do
   def delete(_db, _key), do: stub()
   def compare_and_swap(_db, _key, _expected, _desired), do: stub()
   def write(_db, _packed, _count), do: stub()
+  def write_list(_db, _operations), do: stub()
   def iter_new(_db, _prefix), do: stub()
   def iter_next_page(_iter, _bytes), do: stub()
   def iter_close(_iter), do: stub()

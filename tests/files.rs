@@ -1,0 +1,36 @@
+//! A sealed segment that is on the device has no open file: a large database has more segments than
+//! a process may have files. Alone in its process, since it counts all of them.
+
+use warp_engine::{Db, Options};
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// A segment that was synced to its end while it was active kept its file when it was sealed.
+#[test]
+fn sealed_segments_have_no_open_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options::new();
+    options.set("durability", "process").unwrap();
+    options.set("shards", "1").unwrap();
+    let db = Db::open(Some(dir.path()), &options).unwrap();
+    let mut counts = Vec::new();
+    for n in 0u32..60 {
+        // Keys that stay, so that every segment does.
+        db.put(&n.to_le_bytes(), &[1; 2_000]).unwrap();
+        db.sync().unwrap();
+        // Seals what is active.
+        db.compact().unwrap();
+        counts.push(open_files());
+    }
+    let segments = std::fs::read_dir(dir.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".seg"))
+        .count();
+    assert!(segments > 40, "{segments} segments");
+    assert!(
+        counts.iter().max().unwrap() - counts[0] <= 4,
+        "{segments} segments, files: {counts:?}"
+    );
+}
