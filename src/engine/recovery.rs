@@ -404,7 +404,7 @@ impl Replay<'_> {
     /// Makes the index agree with one record, unless it knows a newer one of the same key.
     fn apply(&self, segment: &Segment, at: usize, record: &Record) -> Result<()> {
         let engine = self.engine;
-        let hash = engine.hasher.hash(record.key);
+        let hash = engine.hash_of(record.key);
         let at = Location { slot: segment.id.slot, offset: at as u32 };
         let number = engine.shard_number(hash);
         let shard = &engine.shards[number];
