@@ -1,5 +1,6 @@
 //! `cargo bench`: the core figures at 1 M keys. `cargo bench -- KEYS OPERATIONS` takes others,
-//! `cargo bench -- sweep` sweeps the thread counts, `WARP_BENCH_ONLY` picks figures by name.
+//! `cargo bench -- sweep` sweeps the thread counts, `cargo bench -- features BYTES` has every feature
+//! on against off, `WARP_BENCH_ONLY` picks figures by name.
 //! `warp bench` has more to set.
 
 #[path = "../src/bin/warp/bench/mod.rs"]
@@ -37,6 +38,17 @@ fn main() -> Result<(), Error> {
         let config = bench::sweep::Config { threads, keys, value_len, span, options };
         println!("{}", bench::sweep::Row::HEAD);
         return bench::sweep::run(dir.path(), &config, &mut |row| println!("{row}"));
+    }
+    if args.iter().any(|a| a == "features") {
+        let config = bench::features::Config {
+            bytes: arg(0, 256 << 20),
+            threads: vec![1, 2],
+            trials: 3,
+            options,
+            only: std::env::var("WARP_BENCH_ONLY").unwrap_or_default(),
+        };
+        println!("{}", bench::features::Row::HEAD);
+        return bench::features::run(dir.path(), &config, &mut |row| println!("{row}"));
     }
     let config = bench::Config {
         keys,

@@ -65,7 +65,26 @@ static void databases_in_memory_are_apart_and_gone_at_close(void) {
     CHECK_STATUS(warp_close(b), WARP_OK);
 }
 
+static void hints_change_no_answer(void) {
+    warp_db *db = open_memory();
+    for (uint32_t hint = WARP_HOT; hint <= WARP_COLD; hint++) {
+        for (char round = '0'; round < '4'; round++) {
+            char key[8], value[8];
+            snprintf(key, sizeof key, "k%u", hint);
+            snprintf(value, sizeof value, "v%c", round);
+            CHECK_STATUS(warp_put_hinted(db, key, 2, value, 2, hint), WARP_OK);
+            CHECK(has(db, key, value));
+            CHECK_STATUS(put(db, key, "other"), WARP_OK);
+            CHECK(has(db, key, "other"));
+        }
+    }
+    CHECK_STATUS(warp_put_hinted(db, "k", 1, "v", 1, 0), WARP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(warp_put_hinted(db, "", 0, "v", 1, WARP_HOT), WARP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(warp_close(db), WARP_OK);
+}
+
 int main(void) {
+    hints_change_no_answer();
     the_everyday_calls();
     bytes_are_opaque();
     the_limits_are_the_documented_ones();

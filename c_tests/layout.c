@@ -31,6 +31,11 @@ int main(void) {
     CONSTANT(WARP_ERR_INTERNAL);
     CONSTANT(WARP_PACKED_PUT);
     CONSTANT(WARP_PACKED_DELETE);
+    CONSTANT(WARP_HOT);
+    CONSTANT(WARP_WARM);
+    CONSTANT(WARP_COLD);
+    CONSTANT(WARP_RULE_PLACE);
+    CONSTANT(WARP_RULE_LINK);
     TYPE(warp_status);
     TYPE(warp_slice);
     FIELD(warp_slice, data);

@@ -236,7 +236,14 @@ const char *warp_last_error(void);
  *    checkpoint_interval_ms  chosen    time between automatic checkpoints
  *    checkpoint_log_bytes    chosen    bytes of log between automatic checkpoints
  *    pin_shards              false     pin each shard's upkeep to one core
- *                                      (accepted, without effect in 0.1)
+ *    load_monitor            true      watch how the load spreads over shards, slots and keys
+ *    skew_percent            90        the load counts as skewed while its normalised entropy is
+ *                                      below this, 1 to 99
+ *    auto_rebalance          false     move slots by itself while the load is skewed
+ *    rules                             rules that the database gets if it has not got them:
+ *                                      user:*,profile:*;order:*,items:*
+ *    prefetch_links          false     a get of a key starts the loads of its partners
+ *    learn_links             false     learn partners from reads that follow each other
  */
 
 /** How to open a database. One thread at a time. */
@@ -276,6 +283,13 @@ warp_status warp_options_set(struct warp_options *options,
  *
  * All of these may be called from any number of threads at once, warp_close excepted.
  */
+
+/** The value will soon be overwritten or deleted. */
+#define WARP_HOT 1
+/** Nobody knows how long the value will stay; what warp_put takes. */
+#define WARP_WARM 2
+/** The value will stay for long. */
+#define WARP_COLD 3
 
 /** An open database. */
 typedef struct warp_db warp_db;
@@ -350,6 +364,26 @@ warp_status warp_put(struct warp_db *db,
                      size_t key_len,
                      const void *value,
                      size_t value_len);
+
+/**
+ * Store a value, with a hint of how long it will stay.
+ *
+ * Cold values get segments of their own from the start, so that compaction need not move them out
+ * of the way of hot ones. A hint changes no answer and no promise.
+ *
+ *   db          an open database
+ *   key         key_len bytes, 1 to 65,535
+ *   value       value_len bytes, 0 to 1 GiB; NULL with 0 is an empty value
+ *   hint        WARP_HOT, WARP_WARM or WARP_COLD
+ *
+ * Returns what warp_put does, and WARP_ERR_INVALID_ARGUMENT for a hint that is none.
+ */
+warp_status warp_put_hinted(struct warp_db *db,
+                            const void *key,
+                            size_t key_len,
+                            const void *value,
+                            size_t value_len,
+                            uint32_t hint);
 
 /**
  * Delete a key and its value.
@@ -992,6 +1026,293 @@ warp_status warp_stats_json(warp_db *db, char **out);
  *   string   a string of warp_stats_json, or NULL
  */
 void warp_string_free(char *string);
+
+/* ==== The load monitor: how operations spread over shards, slots and keys ====
+ *
+ * It runs unless the option load_monitor is false, and costs callers nothing: writes are counted,
+ * reads are sampled. The load counts as skewed while the normalised Shannon entropy of the
+ * operations over the shards (1: even, 0: one shard has all) is below skew_percent.
+ */
+
+/**
+ * Get what the load monitor has to tell, as JSON:
+ * {"next":2,"events":[{"number":1,"kind":"skew_began","at_ms":1200,"entropy":0.71,"shard":5,
+ * "share":0.53}]}.
+ *
+ * Kinds are skew_began, skew_ended and rebalanced; at_ms counts from the open; shard is the hottest
+ * one then, and share its part of the operations. The last 256 events are kept.
+ *
+ *   db     an open database
+ *   from   number of the first event wanted: 0 for all, then the next of the last answer
+ *   out    receives a terminated UTF-8 string, or NULL on failure; free it with warp_string_free
+ *
+ * Returns
+ *   WARP_OK                     made
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL
+ */
+warp_status warp_events_json(warp_db *db,
+                             uint64_t from,
+                             char **out);
+
+/**
+ * Get all statistics, those of the load monitor too, as OpenMetrics text for a scraper.
+ *
+ *   db    an open database
+ *   out   receives a terminated UTF-8 string, or NULL on failure; free it with warp_string_free
+ *
+ * Returns
+ *   WARP_OK                     made
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL
+ */
+warp_status warp_stats_openmetrics(warp_db *db, char **out);
+
+/* ==== Rules: which keys belong together ====
+ *
+ * A rule is a list of patterns, each a literal with one `*` that stands for one byte or more. What
+ * the star stands for names the group: with the rule `user:*`, `profile:*` the keys `user:42` and
+ * `profile:42` are the group 42, and the key of the first pattern, `user:42`, is its primary.
+ * Rules are part of the database.
+ */
+
+/** The keys of a group have one shard, and compaction lays them beside each other. */
+#define WARP_RULE_PLACE 1
+/** warp_get_linked of one key of a group returns the others. */
+#define WARP_RULE_LINK 2
+
+/**
+ * Add a rule, behind the others. The first rule with a pattern that fits a key counts.
+ *
+ * Keys that are there already go to their new shards before the call returns. Reads go on
+ * meanwhile; writes wait while index entries move, about a microsecond for each key concerned, so add
+ * rules early. Once the call has returned, the rule outlives a crash.
+ *
+ *   db         an open database
+ *   n          number of patterns, 1 to 16
+ *   patterns   n patterns of up to 256 bytes, each with exactly one *, none of another rule
+ *   flags      WARP_RULE_PLACE, WARP_RULE_LINK or both
+ *
+ * Returns
+ *   WARP_OK                     added, or there already
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL, a pattern or flags that are none, over 64 rules
+ *   WARP_ERR_READ_ONLY          the database takes no writes
+ *   WARP_ERR_IO, WARP_ERR_NO_SPACE
+ *                               the rule holds, but is not on the device yet
+ *   WARP_ERR_CORRUPTION         a record is damaged; nothing has changed
+ */
+warp_status warp_add_rule(warp_db *db,
+                          size_t n,
+                          const warp_slice *patterns,
+                          uint32_t flags);
+
+/**
+ * Remove a rule. Its keys go back to the shards that they would have without it, see
+ * warp_add_rule.
+ *
+ *   db            an open database
+ *   pattern       the first pattern of the rule
+ *   pattern_len   its length in bytes
+ *
+ * Returns
+ *   WARP_OK                     removed
+ *   WARP_NOT_FOUND              no rule begins with this pattern
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL
+ *   WARP_ERR_READ_ONLY          the database takes no writes
+ */
+warp_status warp_remove_rule(warp_db *db, const void *pattern, size_t pattern_len);
+
+/**
+ * Get all rules as JSON: {"rules":[{"patterns":["user:*"],"place":true,"link":true}]}.
+ *
+ *   db    an open database
+ *   out   receives a terminated UTF-8 string, or NULL on failure; free it with warp_string_free
+ *
+ * Returns
+ *   WARP_OK                     made
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL
+ */
+warp_status warp_rules_json(warp_db *db, char **out);
+
+/**
+ * Get the shard of a key, whether the key exists or not. Rules and rebalancing may change it.
+ *
+ *   db      an open database
+ *   key     key_len bytes, 1 to 65,535
+ *   shard   receives the shard, from 0
+ *
+ * Returns
+ *   WARP_OK                     known
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ */
+warp_status warp_shard_of(warp_db *db, const void *key, size_t key_len, uint32_t *shard);
+
+/**
+ * Get the core that works for a shard under pin_shards (or would, without that option), for
+ * callers that pin their own threads.
+ *
+ *   db      an open database
+ *   shard   a shard
+ *   cpu     receives the number of a core that the process may use
+ *
+ * Returns
+ *   WARP_OK                     known
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL, or no such shard
+ */
+warp_status warp_shard_cpu(warp_db *db, uint32_t shard, uint32_t *cpu);
+
+/* ==== Evening out the load between shards ====
+ *
+ * Every key belongs to one of 4,096 slots, and every slot to a shard. Slots move between shards
+ * while the database serves; no record is written for that.
+ */
+
+/**
+ * Move slots from hot shards to cool ones until the load is even.
+ *
+ * The load is what the load monitor has seen in the last seconds, or, if that is too little, the
+ * bytes that are stored. Reads go on meanwhile; a write waits while the index entries of one slot
+ * move. A crash leaves the placement from before or after, and every record, in either case.
+ *
+ *   db      an open database
+ *   moved   receives the number of slots that were moved; may be NULL
+ *
+ * Returns
+ *   WARP_OK                     done; 0 slots if the load is even, or if no move helps
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL handle
+ *   WARP_ERR_READ_ONLY          the database takes no writes
+ *   WARP_ERR_CORRUPTION         a record is damaged; what had moved until then has moved
+ *   WARP_ERR_OUT_OF_MEMORY      an index could not grow; likewise
+ */
+warp_status warp_rebalance(warp_db *db,
+                           uint64_t *moved);
+
+/**
+ * Move one slot to a shard, whatever the load.
+ *
+ *   db      an open database
+ *   slot    0 to 4,095
+ *   shard   a shard
+ *
+ * Returns
+ *   WARP_OK                     it is there
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL handle, no such slot or no such shard
+ *   WARP_ERR_READ_ONLY          the database takes no writes
+ */
+warp_status warp_move_slot(warp_db *db, uint32_t slot, uint32_t shard);
+
+/* ==== Links: keys that are read together ====
+ *
+ * The partners of a key are those linked to it with warp_link, the strongest first; the other keys
+ * of its group, if a rule links them; and, with the option learn_links, those that were read after
+ * it again and again. With the option prefetch_links, a get of a key starts the loads of its
+ * partners and does not wait for them. Links of warp_link are part of the database.
+ */
+
+/** A key's value and those of its partners. One thread at a time. */
+typedef struct warp_linked warp_linked;
+
+/**
+ * Link one key to another, in this direction, or change the strength of a link.
+ *
+ * Neither key need exist. A key has up to 32 partners. The link is as durable as a put.
+ *
+ *   db         an open database
+ *   from       from_len bytes, 1 to 65,535: the key that is read first
+ *   to         to_len bytes, 1 to 65,535: the key that is read with it
+ *   strength   above 0, up to 1
+ *
+ * Returns
+ *   WARP_OK                     linked
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL, an empty key, a key linked to itself, a strength out of
+ *                               range, too many partners
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ *   WARP_ERR_READ_ONLY          the database takes no writes
+ *   WARP_ERR_IO, WARP_ERR_NO_SPACE
+ *                               the link could not be written; it is not there
+ */
+warp_status warp_link(warp_db *db,
+                      const void *from,
+                      size_t from_len,
+                      const void *to,
+                      size_t to_len,
+                      double strength);
+
+/**
+ * Take a link of warp_link away.
+ *
+ *   db     an open database
+ *   from   from_len bytes
+ *   to     to_len bytes
+ *
+ * Returns
+ *   WARP_OK                     it is gone
+ *   WARP_NOT_FOUND              there was none
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_READ_ONLY          the database takes no writes
+ *   WARP_ERR_IO, WARP_ERR_NO_SPACE
+ *                               it could not be written; the link is still there
+ */
+warp_status warp_unlink(warp_db *db,
+                        const void *from,
+                        size_t from_len,
+                        const void *to,
+                        size_t to_len);
+
+/**
+ * Get a key's value and those of its partners in one call, their latencies overlapped.
+ *
+ *   db        an open database
+ *   key       key_len bytes, 1 to 65,535
+ *   out       receives the values, to free with warp_linked_free; NULL unless WARP_OK is returned
+ *
+ * Returns
+ *   WARP_OK                     found: the key itself comes first, then the partners that exist
+ *   WARP_NOT_FOUND              the key does not exist
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ *   WARP_ERR_IO                 a cold value could not be read
+ *   WARP_ERR_CORRUPTION         a cold value does not match its checksum
+ */
+warp_status warp_get_linked(warp_db *db,
+                            const void *key,
+                            size_t key_len,
+                            struct warp_linked **out);
+
+/**
+ * Count the values of a warp_get_linked.
+ *
+ *   linked   what warp_get_linked gave; NULL has none
+ *
+ * Returns the number of values, the key's own included.
+ */
+size_t warp_linked_count(const struct warp_linked *linked);
+
+/**
+ * Look at one value of a warp_get_linked. The slices hold until warp_linked_free, whatever is
+ * written or closed meanwhile.
+ *
+ *   linked     what warp_get_linked gave
+ *   i          0 for the key that was asked for, then its partners, below warp_linked_count
+ *   key        receives the key; may be NULL
+ *   value      receives the value; may be NULL
+ *   strength   receives how strong the link is, above 0, up to 1; may be NULL
+ *
+ * Returns
+ *   WARP_OK                     there
+ *   WARP_NOT_FOUND              i is too large, or linked is NULL
+ */
+warp_status warp_linked_at(const struct warp_linked *linked,
+                           size_t i,
+                           warp_slice *key,
+                           warp_slice *value,
+                           double *strength);
+
+/**
+ * Free what warp_get_linked gave. Any thread may call this, also after warp_close.
+ *
+ *   linked   what warp_get_linked gave, or NULL
+ */
+void warp_linked_free(struct warp_linked *linked);
 
 #ifdef __cplusplus
 } /* extern "C" */

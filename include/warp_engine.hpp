@@ -528,6 +528,18 @@ class Options {
   }
   /// Pin each shard's upkeep to one core; default false.
   Options& pin_shards(bool on) { return flag_("pin_shards", on); }
+  /// Watch how the load spreads over shards, slots and keys; default true.
+  Options& load_monitor(bool on) { return flag_("load_monitor", on); }
+  /// The load counts as skewed while its normalised entropy is below this, in per cent; default 90.
+  Options& skew_percent(unsigned percent) { return with("skew_percent", std::to_string(percent)); }
+  /// Move slots by itself while the load is skewed; default false.
+  Options& auto_rebalance(bool on) { return flag_("auto_rebalance", on); }
+  /// Rules that the database gets if it has not got them, as `user:*,profile:*;order:*,items:*`.
+  Options& rules(const std::string& text) { return with("rules", text); }
+  /// A get of a key starts the loads of its partners; default false.
+  Options& prefetch_links(bool on) { return flag_("prefetch_links", on); }
+  /// Learn partners from reads that follow each other; default false.
+  Options& learn_links(bool on) { return flag_("learn_links", on); }
 
   /// Success, or the first failure of a chaining setter.
   const Result<void>& status() const noexcept { return first_failure_; }
@@ -751,6 +763,53 @@ class Iterator {
 };
 
 // ---------------------------------------------------------------------------------------------
+// Keys that belong together
+// ---------------------------------------------------------------------------------------------
+
+/// What a rule does; combine with `|`.
+enum class RuleFlags : std::uint32_t {
+  place = WARP_RULE_PLACE,  ///< the keys of a group have one shard, and lie together once compacted
+  link = WARP_RULE_LINK,    ///< get_linked of one key of a group returns the others
+};
+/// Both of two sets of flags.
+constexpr RuleFlags operator|(RuleFlags a, RuleFlags b) noexcept {
+  return static_cast<RuleFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+
+/// How long a value is expected to stay.
+enum class Temperature : std::uint32_t { hot = WARP_HOT, warm = WARP_WARM, cold = WARP_COLD };
+
+/// A key's value and those of its partners (Database::get_linked). The views hold as long as this,
+/// whatever is written or closed meanwhile.
+class Linked {
+ public:
+  /// One of them.
+  struct Item {
+    std::string_view key;    ///< the key
+    std::string_view value;  ///< its value
+    double strength;         ///< how strong the link is, above 0, up to 1
+  };
+
+  /// Number of values; the key's own is the first.
+  std::size_t size() const noexcept { return warp_linked_count(raw_.get()); }
+  /// The i-th, for i below size().
+  Item operator[](std::size_t i) const noexcept {
+    warp_slice key = {};
+    warp_slice value = {};
+    double strength = 0;
+    warp_linked_at(raw_.get(), i, &key, &value, &strength);
+    return {detail::view(key.data, key.len), detail::view(value.data, value.len), strength};
+  }
+  /// The C handle, which stays with this object.
+  const warp_linked* raw() const noexcept { return raw_.get(); }
+
+ private:
+  friend class Database;
+  explicit Linked(warp_linked* raw) noexcept : raw_(raw) {}
+  detail::Handle<warp_linked, warp_linked_free> raw_;
+};
+
+// ---------------------------------------------------------------------------------------------
 // The database
 // ---------------------------------------------------------------------------------------------
 
@@ -935,12 +994,76 @@ class Database {
     return out;
   }
   /// Everything that is known, per shard too, as JSON (warp_stats_json).
-  Result<std::string> stats_json() const {
-    char* raw = nullptr;
-    const warp_status status = warp_stats_json(raw_.get(), &raw);
+  Result<std::string> stats_json() const { return string_(warp_stats_json); }
+  /// The same as OpenMetrics text for a scraper (warp_stats_openmetrics).
+  Result<std::string> stats_openmetrics() const { return string_(warp_stats_openmetrics); }
+  /// What the load monitor has to tell from event number `from` on, as JSON (warp_events_json).
+  Result<std::string> events_json(std::uint64_t from = 0) const {
+    return string_([from](warp_db* db, char** out) { return warp_events_json(db, from, out); });
+  }
+
+  /// Stores a value with a hint of how long it will stay (warp_put_hinted).
+  Result<void> put_hinted(Bytes key, Bytes value, Temperature hint) {
+    return detail::done(warp_put_hinted(raw_.get(), key.data(), key.size(), value.data(),
+                                        value.size(), static_cast<std::uint32_t>(hint)));
+  }
+  /// Adds a rule: keys that fit its patterns belong together (warp_add_rule).
+  Result<void> add_rule(const std::vector<std::string>& patterns,
+                        RuleFlags flags = RuleFlags::place | RuleFlags::link) {
+    std::vector<warp_slice> slices;
+    slices.reserve(patterns.size());
+    for (const std::string& pattern : patterns) {
+      slices.push_back({reinterpret_cast<const std::uint8_t*>(pattern.data()), pattern.size()});
+    }
+    return detail::done(warp_add_rule(raw_.get(), slices.size(), slices.data(),
+                                      static_cast<std::uint32_t>(flags)));
+  }
+  /// Removes the rule that begins with `pattern`; false if there is none (warp_remove_rule).
+  Result<bool> remove_rule(Bytes pattern) {
+    return detail::yes_unless(warp_remove_rule(raw_.get(), pattern.data(), pattern.size()),
+                              WARP_NOT_FOUND);
+  }
+  /// All rules as JSON (warp_rules_json).
+  Result<std::string> rules_json() const { return string_(warp_rules_json); }
+  /// The shard of a key (warp_shard_of).
+  Result<std::uint32_t> shard_of(Bytes key) const {
+    std::uint32_t shard = 0;
+    const warp_status status = warp_shard_of(raw_.get(), key.data(), key.size(), &shard);
     if (status != WARP_OK) return Error::last(status);
-    const detail::Handle<char, warp_string_free> text(raw);
-    return std::string(text.get());
+    return shard;
+  }
+  /// The core that works for a shard (warp_shard_cpu).
+  Result<std::uint32_t> shard_cpu(std::uint32_t shard) const {
+    std::uint32_t cpu = 0;
+    const warp_status status = warp_shard_cpu(raw_.get(), shard, &cpu);
+    if (status != WARP_OK) return Error::last(status);
+    return cpu;
+  }
+  /// Moves slots from hot shards to cool ones; returns how many (warp_rebalance).
+  Result<std::uint64_t> rebalance() {
+    std::uint64_t moved = 0;
+    const warp_status status = warp_rebalance(raw_.get(), &moved);
+    if (status != WARP_OK) return Error::last(status);
+    return moved;
+  }
+  /// Links `to` to `from`, in this direction (warp_link).
+  Result<void> link(Bytes from, Bytes to, double strength = 1.0) {
+    return detail::done(
+        warp_link(raw_.get(), from.data(), from.size(), to.data(), to.size(), strength));
+  }
+  /// Takes a link away; false if there was none (warp_unlink).
+  Result<bool> unlink(Bytes from, Bytes to) {
+    return detail::yes_unless(
+        warp_unlink(raw_.get(), from.data(), from.size(), to.data(), to.size()), WARP_NOT_FOUND);
+  }
+  /// A key's value and those of its partners, latencies overlapped; nothing if the key does not
+  /// exist (warp_get_linked).
+  Result<std::optional<Linked>> get_linked(Bytes key) const {
+    warp_linked* raw = nullptr;
+    const warp_status status = warp_get_linked(raw_.get(), key.data(), key.size(), &raw);
+    if (status == WARP_NOT_FOUND) return std::optional<Linked>();
+    if (status != WARP_OK) return Error::last(status);
+    return std::optional<Linked>(Linked(raw));
   }
 
   /// The C handle, which stays with this object.
@@ -955,6 +1078,15 @@ class Database {
     const warp_status status = warp_open(path, options.raw(), &raw);
     if (status != WARP_OK) return Error::last(status);
     return Database(raw);
+  }
+
+  template <class F>
+  Result<std::string> string_(F call) const {
+    char* raw = nullptr;
+    const warp_status status = call(raw_.get(), &raw);
+    if (status != WARP_OK) return Error::last(status);
+    const detail::Handle<char, warp_string_free> text(raw);
+    return std::string(text.get());
   }
 
   template <class F>

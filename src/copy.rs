@@ -61,7 +61,7 @@ mod tests {
     fn copies_are_copies_and_nothing_more() {
         let from: Vec<u8> = (0..=SHORT_MAX).map(|i| i as u8 + 1).collect();
         for len in 0..=SHORT_MAX + 1 {
-            let mut to = vec![0xee; SHORT_MAX + 2];
+            let mut to = [0xee; SHORT_MAX + 2];
             copy(&mut to[..len], &from[..len]);
             assert_eq!(&to[..len], &from[..len]);
             assert!(to[len..].iter().all(|b| *b == 0xee), "length {len}");

@@ -2,12 +2,15 @@
 
 use crate::check::repair::{repair, RepairReport};
 use crate::check::verify::{verify, VerifyReport};
+use crate::engine::links::{Linked, Partner};
 use crate::engine::read::{AtOnce, Blocked};
+use crate::engine::rules::Rule;
 use crate::engine::stats::Stats;
 use crate::engine::upkeep::Upkeep;
 use crate::engine::write::Write;
 use crate::engine::{Engine, Home};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::hash::SLOTS;
 use crate::iter::Iter;
 use crate::options::Options;
 use crate::packed::check_lengths;
@@ -23,6 +26,18 @@ use std::time::Duration;
 pub struct Db {
     engine: Arc<Engine>,
     upkeep: Option<Upkeep>,
+}
+
+/// How soon a record is expected to be overwritten or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Temperature {
+    /// Soon.
+    Hot,
+    /// Nobody knows.
+    #[default]
+    Warm,
+    /// Not for long.
+    Cold,
 }
 
 /// The answer of a read that does not wait for the disk.
@@ -55,6 +70,7 @@ impl Db {
             None => Engine::open_memory(options)?,
         };
         let engine = Arc::new(engine);
+        engine.add_missing_rules()?;
         let upkeep = Upkeep::start(&engine)?;
         Ok(Db { engine, upkeep: Some(upkeep) })
     }
@@ -107,6 +123,17 @@ impl Db {
                 self.engine.shut()
             }
             None => Ok(()),
+        }
+    }
+
+    /// [`Db::put`] of a value that is expected to be overwritten or deleted seldom
+    /// ([`Temperature::Cold`]) or often: cold records get segments of their own from the start,
+    /// so that compaction need not move them out of the way of the others.
+    pub fn put_hinted(&self, key: &[u8], value: &[u8], hint: Temperature) -> Result<()> {
+        check_lengths(key.len(), value.len())?;
+        match hint {
+            Temperature::Cold => self.engine.put_cold(key, value),
+            Temperature::Hot | Temperature::Warm => self.engine.put(key, value),
         }
     }
 
@@ -257,6 +284,112 @@ impl Db {
     /// An iterator over the keys that start with `prefix`.
     pub fn iter(&self, prefix: &[u8]) -> Result<Iter> {
         Ok(Iter::new(self.engine.clone(), prefix))
+    }
+
+    /// The rules of the database, in their order.
+    pub fn rules(&self) -> Vec<Rule> {
+        self.engine.placement.all_rules()
+    }
+
+    /// The same as JSON.
+    pub fn rules_json(&self) -> String {
+        self.engine.placement.read().rules.json()
+    }
+
+    /// Adds a rule behind the others, and brings the keys that it concerns to their new shards.
+    /// Reads go on meanwhile; writes wait while the entries move, about a microsecond for each. Once this
+    /// returns the rule outlives a crash.
+    pub fn add_rule(&self, rule: &Rule) -> Result<()> {
+        let edit = |rules: &mut Vec<Rule>| {
+            if !rules.contains(rule) {
+                rules.push(rule.clone());
+            }
+            Ok(())
+        };
+        self.engine.set_rules(edit)
+    }
+
+    /// Removes the rule whose first pattern this is; false if there is none. See
+    /// [`Db::add_rule`] for what else it does.
+    pub fn remove_rule(&self, first_pattern: &[u8]) -> Result<bool> {
+        let mut removed = false;
+        self.engine.set_rules(|rules| {
+            let count = rules.len();
+            rules.retain(|r| r.patterns[0] != first_pattern);
+            removed = rules.len() < count;
+            Ok(())
+        })?;
+        Ok(removed)
+    }
+
+    /// The shard of a key, whether it exists or not. It may change with rules and rebalancing.
+    pub fn shard_of(&self, key: &[u8]) -> Result<usize> {
+        check_lengths(key.len(), 0)?;
+        Ok(self.engine.shard_number(self.engine.hash_of(key)))
+    }
+
+    /// Moves slots from hot shards to cool ones until the load is even: the operations of the last
+    /// seconds if the load monitor knows enough of them, else the bytes that are stored. Returns
+    /// how many slots were moved.
+    pub fn rebalance(&self) -> Result<u64> {
+        self.engine.rebalance()
+    }
+
+    /// Moves one placement slot, 0 to 4095, to a shard; returns how many keys went with it.
+    pub fn move_slot(&self, slot: usize, shard: usize) -> Result<u64> {
+        let shards = self.engine.shards.len();
+        if slot >= SLOTS || shard >= shards {
+            return Err(Error::invalid(format!(
+                "slot {slot} of {SLOTS} and shard {shard} of {shards}: one does not exist"
+            )));
+        }
+        self.engine.move_slots(&[(slot, shard)])
+    }
+
+    /// What the load monitor has to tell, from event number `from` on, as JSON with the number to
+    /// ask with next. Old events are dropped after a while.
+    pub fn events_json(&self, from: u64) -> String {
+        self.engine.events_json(from)
+    }
+
+    /// All statistics as OpenMetrics text.
+    pub fn openmetrics(&self) -> String {
+        self.engine.openmetrics()
+    }
+
+    /// Links `to` to `from`, in this direction, with a strength above 0 and up to 1: a read of
+    /// `from` is likely to be followed by one of `to`. A link that is there gets the new strength.
+    /// Neither key need exist.
+    pub fn link(&self, from: &[u8], to: &[u8], strength: f32) -> Result<()> {
+        self.engine.link(from, to, strength)
+    }
+
+    /// Takes a link away; false if there was none.
+    pub fn unlink(&self, from: &[u8], to: &[u8]) -> Result<bool> {
+        self.engine.unlink_keys(from, to)
+    }
+
+    /// The partners of a key: linked by hand, the strongest first, then by rules, then learned.
+    pub fn partners(&self, key: &[u8]) -> Result<Vec<Partner>> {
+        check_lengths(key.len(), 0)?;
+        Ok(self.engine.partners(key))
+    }
+
+    /// The value of a key, first, and those of its partners that exist, their loads overlapped;
+    /// `None` if the key does not exist.
+    pub fn get_linked(&self, key: &[u8]) -> Result<Option<Vec<Linked>>> {
+        check_lengths(key.len(), 0)?;
+        self.engine.get_linked(key)
+    }
+
+    /// The processor that works for a shard under `pin_shards`, for callers that pin themselves.
+    /// Without that option, the one that would.
+    pub fn shard_cpu(&self, shard: usize) -> Result<usize> {
+        let shards = self.engine.shards.len();
+        if shard >= shards {
+            return Err(Error::invalid(format!("shard {shard} of {shards} does not exist")));
+        }
+        Ok(self.engine.pinning.cpu_of(shard))
     }
 
     /// Counters and sizes.

@@ -145,6 +145,11 @@ fn add_slot() -> &'static CachePadded<Slot> {
     }
 }
 
+/// How many threads there have been at once at most: all thread numbers are below.
+pub(crate) fn threads() -> usize {
+    SHARED.slot_count.load(Ordering::Relaxed)
+}
+
 /// While this lives, nothing that the thread can still reach is freed.
 pub(crate) struct Guard {
     slot: &'static Slot,

@@ -35,6 +35,12 @@ impl KeyHash {
         (self.0 >> 52) as usize
     }
 
+    /// This hash with the slot of another, for keys that rules keep together.
+    pub(crate) fn with_slot_of(self, other: KeyHash) -> KeyHash {
+        const SLOT_BITS: u64 = ((SLOTS - 1) as u64) << 52;
+        KeyHash(self.0 & !SLOT_BITS | other.0 & SLOT_BITS)
+    }
+
     /// The group of the index.
     #[inline(always)]
     pub(crate) fn group(self) -> usize {

@@ -3,15 +3,19 @@
 //! Invariants:
 //! 1. Shard by shard, group by group. A key's group never changes, so a key that exists for the
 //!    whole life of the iterator is met exactly once.
-//! 2. A group's entries are taken together with references to the segments they point to, so what
+//! 2. A key that changes its shard meanwhile is met where it was when the iterator began: from the
+//!    first change of placement on, the iterator looks for the keys of a shard's group in that
+//!    group of every shard that may have them now, and passes over those that were elsewhere.
+//! 3. A group's entries are taken together with references to the segments they point to, so what
 //!    is returned later is still there, whatever is written, compacted or closed meanwhile. Of a
 //!    mapped segment that is a reference to the mapping; the file of a cold one is kept from being
 //!    removed by this database. (Once the database is closed, another process may remove it; files
 //!    that are open then, which close sees to as far as it can, are read still.)
-//! 3. Records of cold segments are read one by one, in the order of their places, past the cache.
+//! 4. Records of cold segments are read one by one, in the order of their places, past the cache.
 //!
 //! An iterator belongs to one thread at a time and may move between threads.
 
+use crate::engine::placement::Map;
 use crate::engine::Engine;
 use crate::epoch;
 use crate::error::Result;
@@ -27,6 +31,10 @@ use std::sync::Arc;
 pub struct Iter {
     engine: Arc<Engine>,
     prefix: Box<[u8]>,
+    /// The placement when the iterator began.
+    origin: Arc<Map>,
+    /// The shard whose keys the current group is of, once keys have moved.
+    only: Option<usize>,
     /// Number of the next group, counted over all shards.
     next_group: usize,
     /// What is left of the current group, and the segments it points to.
@@ -62,7 +70,10 @@ unsafe impl Send for Iter {}
 
 impl Iter {
     pub(crate) fn new(engine: Arc<Engine>, prefix: &[u8]) -> Iter {
+        let origin = engine.placement.read().clone();
         Iter {
+            origin,
+            only: None,
             engine,
             prefix: prefix.into(),
             next_group: 0,
@@ -104,15 +115,27 @@ impl Iter {
         self.segments.clear();
         let engine = &self.engine;
         let wanted = if engine.memory.has_cold() { COLD_ENTRIES } else { 1 };
+        // While it is held no entry is in two places, or on the way.
+        let placement = engine.placement.read();
+        let moved = !Arc::ptr_eq(&placement, &self.origin);
         // From the first snapshot to the references nothing may be freed.
         let _guard = epoch::pin();
         while self.entries.len() < wanted && self.next_group < engine.shards.len() * GROUPS {
             let (shard, group) = (self.next_group / GROUPS, self.next_group % GROUPS);
             self.next_group += 1;
-            engine.shards[shard].index.snapshot_group(group, &mut self.words);
-            let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
-            self.entries.extend(entries.map(Entry::location));
+            let shards = if moved { self.shards_of(&placement, shard) } else { vec![shard] };
+            for shard in shards {
+                engine.shards[shard].index.snapshot_group(group, &mut self.words);
+                let entries = self.words.iter().filter_map(|w| Entry::from_word(*w));
+                self.entries.extend(entries.map(Entry::location));
+            }
+            if moved {
+                // What is passed over depends on the group's shard.
+                self.only = Some(shard);
+                break;
+            }
         }
+        drop(placement);
         // From the end on they are taken: neighbours in a segment one after the other.
         self.entries.sort_unstable_by_key(|at| std::cmp::Reverse((at.slot, at.offset)));
         let mut last = None;
@@ -126,6 +149,21 @@ impl Iter {
                 });
             }
         }
+    }
+
+    /// The shards that may now have keys which `shard` had when the iterator began.
+    fn shards_of(&self, now: &Map, shard: usize) -> Vec<usize> {
+        if now.rules != self.origin.rules {
+            return (0..self.engine.shards.len()).collect();
+        }
+        let pairs = self.origin.table.iter().zip(&now.table);
+        let mut shards: Vec<usize> = pairs
+            .filter(|(then, _)| usize::from(**then) == shard)
+            .map(|(_, now)| usize::from(*now))
+            .collect();
+        shards.sort_unstable();
+        shards.dedup();
+        shards
     }
 
     /// The record at `at` if it is one to return.
@@ -154,7 +192,9 @@ impl Iter {
         };
         // SAFETY: the mapping or the record is held.
         let key = unsafe { raw.key() };
-        let wanted = raw.header.kind == Kind::Put as u8 && key.starts_with(&self.prefix);
+        let wanted = raw.header.kind == Kind::Put as u8
+            && key.starts_with(&self.prefix)
+            && self.only.is_none_or(|s| s == self.origin.shard(&self.engine.hasher, key));
         Ok(wanted.then_some(raw))
     }
 }

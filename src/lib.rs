@@ -53,7 +53,9 @@ mod value;
 
 pub use batch::Batch;
 pub use check::{Damage, DamageKind, RepairReport, VerifyReport};
-pub use db::{Db, Nowait, NowaitPinned};
+pub use db::{Db, Nowait, NowaitPinned, Temperature};
+pub use engine::links::{Linked, Partner};
+pub use engine::rules::Rule;
 pub use engine::stats::Stats;
 pub use error::{Error, ErrorKind, Result};
 pub use iter::Iter;

@@ -4,6 +4,7 @@
 //! no signature anywhere. A name or a value that is not understood is refused at once, with a
 //! text that lists what is.
 
+use crate::engine::rules::{Rule, RuleSet};
 use crate::error::{Error, Result};
 use crate::limits::{SHARDS_DEFAULT, SHARDS_MAX};
 use std::time::Duration;
@@ -50,6 +51,18 @@ pub struct Options {
     pub checkpoint_log_bytes: Option<u64>,
     /// Pin each shard's upkeep to one core.
     pub pin_shards: bool,
+    /// Watch how the load spreads over shards, slots and keys.
+    pub load_monitor: bool,
+    /// The load counts as skewed while its normalised entropy is below this, in per cent.
+    pub skew_percent: u32,
+    /// Move slots by itself when the load is skewed.
+    pub auto_rebalance: bool,
+    /// Rules that the database gets when it is opened, if it has not got them yet.
+    pub rules: Vec<Rule>,
+    /// Have a get of a primary start the loads of its partners.
+    pub prefetch_links: bool,
+    /// Learn links from accesses that follow each other.
+    pub learn_links: bool,
 }
 
 impl Default for Options {
@@ -67,6 +80,12 @@ impl Default for Options {
             checkpoint_interval: None,
             checkpoint_log_bytes: None,
             pin_shards: false,
+            load_monitor: true,
+            skew_percent: 90,
+            auto_rebalance: false,
+            rules: Vec::new(),
+            prefetch_links: false,
+            learn_links: false,
         }
     }
 }
@@ -95,6 +114,12 @@ pub const OPTION_NAMES: &[&str] = &[
     "checkpoint_interval_ms",
     "checkpoint_log_bytes",
     "pin_shards",
+    "load_monitor",
+    "skew_percent",
+    "auto_rebalance",
+    "rules",
+    "prefetch_links",
+    "learn_links",
 ];
 
 impl Options {
@@ -134,6 +159,12 @@ impl Options {
                 self.checkpoint_log_bytes = Some(size(name, value, 64 << 10)?)
             }
             "pin_shards" => self.pin_shards = boolean(name, value)?,
+            "load_monitor" => self.load_monitor = boolean(name, value)?,
+            "skew_percent" => self.skew_percent = integer(name, value, 1, 99)? as u32,
+            "auto_rebalance" => self.auto_rebalance = boolean(name, value)?,
+            "rules" => self.rules = parse_rules(value)?,
+            "prefetch_links" => self.prefetch_links = boolean(name, value)?,
+            "learn_links" => self.learn_links = boolean(name, value)?,
             _ => {
                 return Err(Error::invalid(format!(
                     "unknown option {name:?}; the options are {}",
@@ -147,6 +178,14 @@ impl Options {
 
 fn bad(name: &str, value: &str, wanted: &str) -> Error {
     Error::invalid(format!("option {name}: {value:?} is not {wanted}"))
+}
+
+/// Rules with semicolons between them, each as [`Rule::parse`] takes it; none for an empty text.
+fn parse_rules(value: &str) -> Result<Vec<Rule>> {
+    let rules = value.split(';').map(str::trim).filter(|r| !r.is_empty()).map(Rule::parse);
+    let rules = rules.collect::<Result<Vec<_>>>();
+    let rules = rules.and_then(|rules| RuleSet::new(rules.clone()).map(|_| rules));
+    rules.map_err(|e| e.context("option rules"))
 }
 
 fn boolean(name: &str, value: &str) -> Result<bool> {
@@ -195,6 +234,8 @@ mod tests {
                 "durability" => "sync",
                 "shards" => "8",
                 n if n.ends_with("_ms") => "250",
+                "skew_percent" => "80",
+                "rules" => "user:*,profile:*;order:*,items:*",
                 "memory_limit" | "checkpoint_log_bytes" => "64M",
                 _ => "true",
             };

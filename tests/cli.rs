@@ -747,6 +747,61 @@ fn the_sweep_stands_beside_the_target() {
 }
 
 #[test]
+fn a_feature_is_measured_on_against_off() {
+    let said = json(&ok(&bench(&[
+        "--json",
+        "features",
+        "--data",
+        "1M",
+        "--trials",
+        "1",
+        "--only",
+        "placement",
+    ])));
+    let rows = said["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2, "{said}");
+    assert!(rows.iter().all(|row| row["feature"] == "placement"), "{said}");
+}
+
+#[test]
+fn rules_come_go_and_are_listed() {
+    let place = Place::new();
+    place.put("user:1", "u");
+    place.put("profile:1", "p");
+    let none: [&str; 0] = [];
+    assert_eq!(ok(&place.warp("rules", none)), b"");
+    let line = "user:*,profile:*  (place, link)\n";
+    assert_eq!(text(&place.warp("rules", ["--add", "user:*,profile:*"])), line);
+    assert_eq!(text(&place.warp("rules", none)), line);
+    let group = "user:1\tu\nprofile:1\tp\n";
+    assert_eq!(text(&place.warp("linked", ["user:1"])), group);
+    assert_eq!(ok(&place.warp("rules", ["--remove", "user:*"])), b"");
+    assert!(fails(&place.warp("rules", ["--remove", "user:*"]), 1).contains("user:*"));
+    assert!(fails(&place.warp("rules", ["--add", "user"]), 2).contains("exactly one *"));
+    assert_eq!(text(&place.warp("linked", ["user:1"])), "user:1\tu\n");
+    assert_eq!(place.get("profile:1"), b"p");
+}
+
+#[test]
+fn links_are_made_and_taken_away() {
+    let place = Place::new();
+    for key in ["a", "b", "c"] {
+        place.put(key, key);
+    }
+    ok(&place.warp("link", ["a", "b", "--strength", "0.25"]));
+    ok(&place.warp("link", ["a", "c"]));
+    assert_eq!(text(&place.warp("linked", ["a"])), "a\ta\nc\tc\nb\tb\n");
+    ok(&place.warp("unlink", ["a", "c"]));
+    fails(&place.warp("unlink", ["a", "c"]), 1);
+    fails(&place.warp("link", ["a", "a"]), 2);
+    fails(&place.warp("linked", ["none"]), 1);
+    assert_eq!(text(&place.warp("linked", ["a"])), "a\ta\nb\tb\n");
+    let none: [&str; 0] = [];
+    assert!(text(&place.warp("rebalance", none)).contains("slots moved"));
+    assert_eq!(place.get("b"), b"b");
+}
+
+#[test]
 fn wrong_options_of_a_benchmark_are_refused() {
     for args in [
         &["core", "--durability", "maybe", "--only", "empty"][..],

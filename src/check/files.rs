@@ -6,6 +6,7 @@
 
 use super::{Damage, DamageKind};
 use crate::engine::meta::{Checkpoint, Manifest, State, CHECKPOINT, MANIFEST, STATE, UNSYNCED};
+use crate::engine::placement::Map;
 use crate::engine::Home;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::resync::Resync;
@@ -77,6 +78,13 @@ impl Files {
         files.seeds();
         files.chains();
         Ok(files)
+    }
+
+    /// The placement under which the image was written and the logs are replayed.
+    pub(crate) fn map(&self) -> Option<Map> {
+        let stored = self.checkpoint.as_ref().and_then(|c| c.placement.clone());
+        let table = || Some(self.manifest.as_ref()?.slots.clone());
+        stored.or_else(|| Some(Map { table: table()?, rules: Arc::default() }))
     }
 
     /// Whether there is anything of a database here.

@@ -5,6 +5,7 @@ use super::table::{Table, IMAGE_FITS, IN_IMAGE};
 use super::{Damage, DamageKind};
 use crate::engine::image::{inspect, Group};
 use crate::engine::meta::image_name;
+use crate::engine::placement::Map;
 use crate::engine::Home;
 use crate::error::Error;
 use crate::hash::{Hasher, KeyHash};
@@ -166,8 +167,8 @@ impl Image {
     }
 }
 
-/// Where a key belongs by its hash.
-pub(crate) fn place(hasher: &Hasher, slots: &[u16], key: &[u8]) -> (KeyHash, usize) {
-    let hash = hasher.hash(key);
-    (hash, usize::from(slots[hash.slot()]))
+/// Where a key belongs.
+pub(crate) fn place(hasher: &Hasher, map: &Map, key: &[u8]) -> (KeyHash, usize) {
+    let hash = map.hash(hasher, key);
+    (hash, usize::from(map.table[hash.slot()]))
 }

@@ -22,7 +22,7 @@ use super::walk::{readable_key, walk, Item};
 use super::{Damage, DamageKind};
 use crate::db::Db;
 use crate::engine::meta::{CHECKPOINT, MANIFEST};
-use crate::engine::{open, Home};
+use crate::engine::{linkfile, open, Home};
 use crate::error::{Error, Result};
 use crate::limits::{SHARDS_DEFAULT, SHARDS_MAX};
 use crate::log::record::{self, Kind, Record, RECORD_HEADER};
@@ -87,6 +87,15 @@ pub(crate) fn repair(
     salvage.judge_gaps();
     let shards = options.shards.unwrap_or_else(|| shards_of(&files));
     let db = create(&partial, shards)?;
+    if let Some(map) = files.map() {
+        map.rules.rules().iter().try_for_each(|rule| db.add_rule(rule))?;
+    }
+    if let Some(manifest) = &files.manifest {
+        // A file of links that is damaged is in the report of `verify`; no record depends on it.
+        let links =
+            linkfile::read(&home, manifest.database).ok().flatten().unwrap_or_default().links;
+        links.iter().try_for_each(|(from, to)| db.link(from, &to.key, to.strength))?;
+    }
     salvage.copy(&db, &mut |bytes| progress(done + bytes, total))?;
     db.close()?;
     publish(&partial, to)?;

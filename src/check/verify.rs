@@ -16,7 +16,8 @@ use super::index::{place, Image};
 use super::table::{Offered, Table, COVERED, IMAGE_FITS, IN_IMAGE, PUT};
 use super::walk::{readable_key, walk, Item};
 use super::{Damage, DamageKind};
-use crate::engine::{open, Home};
+use crate::engine::placement::Map;
+use crate::engine::{linkfile, open, Home};
 use crate::error::{Error, Result};
 use crate::hash::Hasher;
 use crate::log::record::{record_len, Kind, Record, KILLED_LEN};
@@ -78,11 +79,19 @@ pub(crate) fn verify(
     }
     let mut report = VerifyReport::default();
     report.damage.append(&mut files.damage);
+    if let Some(manifest) = &files.manifest {
+        if let Err(e) = linkfile::read(&home, manifest.database) {
+            let what = e.message().to_owned();
+            report.damage.push(Damage::new(DamageKind::File, linkfile::LINKS, what));
+        }
+    }
     let image = Image::read(&home, &files, &mut report.damage);
     let hasher = files.manifest.as_ref().map(|m| Hasher::new(&m.secret));
     let mut check = Check {
         files: &files,
         hasher,
+        map: files.map(),
+        unmoved: files.checkpoint.as_ref().is_some_and(|c| c.placement.is_none()),
         table: Table::new(),
         image,
         record_bytes: vec![0; files.segments.len()],
@@ -102,6 +111,9 @@ pub(crate) fn verify(
 struct Check<'a> {
     files: &'a Files,
     hasher: Option<Hasher>,
+    map: Option<Map>,
+    /// No key has ever changed its shard.
+    unmoved: bool,
     table: Table,
     image: Image,
     /// Bytes of each segment's records.
@@ -285,8 +297,8 @@ impl Check<'_> {
             let what = "a delete that does not name what it removed";
             self.damage(current, DamageKind::Record, (at, end), Some(record.key), what);
         }
-        let manifest = self.files.manifest.as_ref();
-        let place = self.hasher.as_ref().zip(manifest).map(|(h, m)| place(h, &m.slots, record.key));
+        let map = self.hasher.as_ref().zip(self.map.as_ref());
+        let place = map.map(|(h, m)| place(h, m, record.key));
         let covered = at < current.covered;
         if let Some((_, shard)) = place {
             self.sequence(current, (at, end), record, shard, covered);
@@ -307,7 +319,8 @@ impl Check<'_> {
         }
     }
 
-    /// Sequence numbers of a shard rise along a log, and the checkpoint knows how far.
+    /// Sequence numbers of a shard rise along a log, unless keys came to it from another, and the
+    /// checkpoint knows how far.
     fn sequence(
         &mut self,
         current: &mut Current,
@@ -320,7 +333,7 @@ impl Check<'_> {
             current.seqs.resize(shard + 1, 0);
         }
         let last = current.seqs[shard];
-        if record.seq < last && current.hot {
+        if record.seq < last && current.hot && self.unmoved {
             let what = format!("sequence number {} of shard {shard} after {last}", record.seq);
             self.damage(current, DamageKind::Sequence, place, Some(record.key), &what);
         }

@@ -17,6 +17,7 @@
 //! directory that does not open, and that the next backup completes. One that was opened since (it
 //! has a lock file) is refused.
 
+use super::linkfile::{self, LINKS};
 use super::meta::{image_name, Checkpoint, Manifest, SegmentInfo, State};
 use super::meta::{CHECKPOINT, LOCK, MANIFEST, STATE};
 use super::{image, Engine, Home};
@@ -59,6 +60,12 @@ impl Engine {
             target.put_segment(self, info, sealed)?;
         }
         let state = State { clean: false, opens: target.opens, boot: 0 };
+        let links = self.links.all();
+        if !links.is_empty() {
+            let bytes = linkfile::encode_all(self.source.database(), &links);
+            replace_file(target.io, target.dir, LINKS, &bytes)
+                .map_err(|e| target.failed("write", LINKS, &e))?;
+        }
         target.publish(&checkpoint, &state)?;
         target.tidy(&now.segments, &image);
         Ok(())
@@ -220,5 +227,6 @@ impl<'a> Target<'a> {
 fn is_ours(name: &str) -> bool {
     name == CHECKPOINT
         || name == STATE
+        || name == LINKS
         || [".seg", ".img", ".tmp"].iter().any(|end| name.ends_with(end))
 }

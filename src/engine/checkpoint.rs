@@ -16,7 +16,7 @@ use super::meta::{image_name, Checkpoint, SegmentInfo, CHECKPOINT};
 use super::{image, Engine, Home};
 use crate::error::{Error, Result};
 use crate::sabotage::{self, Sabotage};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::replace_file;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::PoisonError;
@@ -47,6 +47,11 @@ impl Checkpoints {
     pub(crate) fn new(number: u64) -> Self {
         let numbers = Mutex::new(Numbers { used: number, published: number });
         Checkpoints { numbers, ..Self::default() }
+    }
+
+    /// Keeps checkpoints out for as long as the guard lives.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, impl Sized> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checkpoints published since open.
@@ -121,6 +126,8 @@ impl Engine {
             checkpoint.logs.push((state.log.position(), state.seq));
             cold.push((state.cold.position(), 0));
         }
+        // Under the locks: a change of placement holds those of the shards that it concerns.
+        checkpoint.placement = self.placement.to_store();
         drop(locked);
         checkpoint.logs.append(&mut cold);
         for segment in self.slots.all() {

@@ -30,8 +30,12 @@ enum Turn {
     Waiting,
     /// The member is to lead the next group.
     Lead,
-    Done(Result<bool>),
+    Done(Answer),
 }
+
+/// What a group did with a request; `None`: nothing, because keys have changed their shards since
+/// it was hashed.
+type Answer = Option<Result<bool>>;
 
 /// One writer in the queue, on its own stack.
 struct Member<'a> {
@@ -42,7 +46,8 @@ struct Member<'a> {
 
 #[derive(Clone, Copy)]
 enum Request<'a> {
-    One(Write<'a>, KeyHash),
+    /// With the version of the placement under which it was hashed.
+    One(Write<'a>, KeyHash, u64),
     Batch(&'a Prepared<'a>),
 }
 
@@ -102,24 +107,38 @@ impl Member<'_> {
 impl Engine {
     /// Makes one write durable, then visible. False: its condition did not hold.
     pub(crate) fn commit(&self, write: Write) -> Result<bool> {
-        let hash = self.hasher.hash(write.key());
-        let done = self.join(Request::One(write, hash));
-        self.source.pressure.hold_back(write.len(), self.passes.syncs().wrapping_mul(hash.0 | 1));
-        done
+        loop {
+            let version = self.placement.version();
+            let hash = self.hash_of(write.key());
+            let Some(done) = self.join(Request::One(write, hash, version)) else { continue };
+            let random = self.passes.syncs().wrapping_mul(hash.0 | 1);
+            self.source.pressure.hold_back(write.len(), random);
+            return done;
+        }
     }
 
     /// Makes a batch durable, then visible.
-    pub(crate) fn commit_batch(&self, batch: &Prepared) -> Result<()> {
-        self.join(Request::Batch(batch))?;
-        let bytes = batch.ops.iter().map(|o| o.op.key.len() + o.op.value.map_or(0, <[u8]>::len));
-        self.source.pressure.hold_back(bytes.sum(), batch.ops[0].hash.0);
-        Ok(())
+    pub(crate) fn commit_batch(&self, packed: &[u8]) -> Result<()> {
+        loop {
+            let batch = Prepared::new(self, packed)?;
+            if batch.ops.is_empty() {
+                return self.check_writable();
+            }
+            let Some(done) = self.join(Request::Batch(&batch)) else { continue };
+            done?;
+            self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
+            return Ok(());
+        }
     }
 
-    fn join(&self, request: Request) -> Result<bool> {
-        self.check_writable()?;
+    fn join(&self, request: Request) -> Answer {
         // The leader will look again, and find it in the cache.
-        self.read_request_ahead(&request, &mut Cold::default())?;
+        let ready = self
+            .check_writable()
+            .and_then(|()| self.read_request_ahead(&request, &mut Cold::default()));
+        if let Err(e) = ready {
+            return Some(Err(e));
+        }
         let member = Member { request, turn: Mutex::new(Turn::Waiting), changed: Condvar::new() };
         let pointer = MemberPointer(std::ptr::from_ref(&member).cast());
         let mut queue = self.commits.lock();
@@ -142,7 +161,7 @@ impl Engine {
     /// Reads what a request will look at under the locks, as far as it is cold.
     fn read_request_ahead(&self, request: &Request, cold: &mut Cold) -> Result<()> {
         match request {
-            Request::One(write, hash) => self.read_ahead(*hash, write.key(), cold),
+            Request::One(write, hash, _) => self.read_ahead(*hash, write.key(), cold),
             Request::Batch(batch) => {
                 batch.ops.iter().try_for_each(|op| self.read_ahead(op.hash, op.op.key, cold))
             }
@@ -162,7 +181,7 @@ impl Engine {
                 "a defect in group commit; the database takes no more writes",
             );
             self.halt(error.clone());
-            requests.iter().map(|_| Err(error.clone())).collect()
+            requests.iter().map(|_| Some(Err(error.clone()))).collect()
         });
         let mut queue = self.commits.lock();
         match queue.waiting.first() {
@@ -177,9 +196,10 @@ impl Engine {
         }
     }
 
-    fn commit_group<'a>(&self, requests: &[Request<'a>]) -> Vec<Result<bool>> {
+    fn commit_group<'a>(&self, requests: &[Request<'a>]) -> Vec<Answer> {
+        let all_fail = |e: Error| requests.iter().map(|_| Some(Err(e.clone()))).collect();
         if let Err(e) = self.check_writable() {
-            return requests.iter().map(|_| Err(e.clone())).collect();
+            return all_fail(e);
         }
         let home = self.commits.home.load(Ordering::Relaxed) % self.shards.len();
         let mut cold = Cold::default();
@@ -189,12 +209,13 @@ impl Engine {
         let ordinal = locked.state(home).log.ordinal();
         let mut group = Group { engine: self, home, changes: Vec::new(), cold };
         let append = |(request, ahead): (&Request<'a>, Result<()>)| {
-            ahead.and_then(|()| group.append(request, &mut locked))
+            let is_current = self.is_current(request, &mut locked);
+            is_current.then(|| ahead.and_then(|()| group.append(request, &mut locked)))
         };
-        let mut answers: Vec<_> = requests.iter().zip(ahead).map(append).collect();
+        let mut answers: Vec<Answer> = requests.iter().zip(ahead).map(append).collect();
         let Group { changes, mut cold, .. } = group;
         if let Err(e) = self.check_writable() {
-            answers = requests.iter().map(|_| Err(e.clone())).collect();
+            answers = all_fail(e);
         } else if !changes.is_empty() {
             let done = self.sync_log(home, &mut locked).and_then(|()| {
                 changes.iter().try_for_each(|change| {
@@ -203,13 +224,27 @@ impl Engine {
                 })
             });
             if let Err(e) = done {
-                answers = requests.iter().map(|_| Err(e.clone())).collect();
+                answers = all_fail(e);
             }
         }
         if locked.state(home).log.ordinal() != ordinal {
             self.commits.home.store((home + 1) % self.shards.len(), Ordering::Relaxed);
         }
         answers
+    }
+
+    /// Whether a request's shards are still those of its keys. If they are, its writes are noted
+    /// where they must be.
+    fn is_current(&self, request: &Request, locked: &mut Locked) -> bool {
+        match *request {
+            Request::Batch(batch) => locked.are_of(batch),
+            Request::One(_, hash, version) => {
+                // The shard that was locked for it is the one that has the hash now, or was when
+                // the shards were listed; either was marked by a change in between.
+                let shard = self.shard_number(hash);
+                locked.find(shard).is_some_and(|s| s.mark <= version || s.note(version, hash))
+            }
+        }
     }
 
     /// Syncs all that is unsynced in one log.
@@ -251,7 +286,7 @@ fn shards_of(engine: &Engine, requests: &[Request], home: usize) -> Vec<usize> {
     let mut shards = vec![home];
     for request in requests {
         match request {
-            Request::One(_, hash) => shards.push(engine.shard_number(*hash)),
+            Request::One(_, hash, _) => shards.push(engine.shard_number(*hash)),
             Request::Batch(batch) => shards.extend(&batch.shards),
         }
     }
@@ -287,7 +322,7 @@ impl<'a> Group<'_, 'a> {
                 self.changes.extend(changes);
                 Ok(true)
             }
-            Request::One(write, hash) => self.append_one(write, hash, locked),
+            Request::One(write, hash, _) => self.append_one(write, hash, locked),
         }
     }
 
@@ -367,10 +402,10 @@ mod tests {
         batch.delete(b"key").unwrap();
         let batch = Prepared::new(&engine, batch.as_packed()).unwrap();
         let put = Write::Put { key: b"key", value: b"value" };
-        let requests = [Request::One(put, engine.hasher.hash(b"key")), Request::Batch(&batch)];
+        let requests = [Request::One(put, engine.hasher.hash(b"key"), 0), Request::Batch(&batch)];
         disk.set_fault(Some(Fault::Sync(disk.calls().1 + 1)));
         let answers = engine.commit_group(&requests);
-        assert!(answers.iter().all(Result::is_err), "{answers:?}");
+        assert!(answers.iter().all(|a| matches!(a, Some(Err(_)))), "{answers:?}");
         assert_eq!(engine.read(b"key", |_, v| v.to_vec()).unwrap(), None);
     }
 }

@@ -8,6 +8,9 @@
 //!    to the shard's cold log and point the entry to it; else the record is dead;
 //! 3. release the lock. Writers wait for one copy at most.
 //!
+//! Where rules keep groups of keys together, the other records of a group are copied behind the one
+//! that is moved, wherever they were, so that a group that is not written to lies in one place.
+//!
 //! A delete is copied too, unless nothing older can come back (see [`Killed`]): no segment up to
 //! its horizon is left but the victim itself. Segments that are emptied and not yet freed count as
 //! left, since a crash may bring them back.
@@ -26,7 +29,9 @@
 //! Implementation of a Log-Structured File System" (1992): free space gained, times age, over the
 //! work of moving what lives.
 
-use super::Engine;
+use super::cold::Cold;
+use super::rules::PLACE;
+use super::{Engine, ShardState};
 use crate::epoch;
 use crate::error::{Error, Result};
 use crate::index::entry::Location;
@@ -376,8 +381,10 @@ impl Engine {
         record: &Record,
         oldest_other: u64,
     ) -> Result<u64> {
-        let hash = self.hasher.hash(record.key);
+        let hash = self.hash_of(record.key);
         let shard = self.shard(hash);
+        let mut group = Cold::default();
+        self.read_group_ahead(record.key, &mut group)?;
         let mut state = shard.lock();
         let head = (record.kind, 0, record.seq);
         let len = record.total_len();
@@ -399,7 +406,47 @@ impl Engine {
             shard.index.update(hash, place, at);
         }
         victim.dead_bytes.fetch_add(len as u64, Ordering::Relaxed);
-        Ok(len as u64)
+        let pulled = self.pull_group(&mut state, record.key, &mut group)?;
+        Ok(len as u64 + pulled)
+    }
+
+    /// Reads what [`Engine::pull_group`] will look at under the lock, as far as it is cold.
+    fn read_group_ahead(&self, key: &[u8], cold: &mut Cold) -> Result<()> {
+        let member = self.placement.rules().and_then(|rules| rules.member(key, PLACE));
+        let mut others = member.iter().flat_map(|member| member.others());
+        others.try_for_each(|key| self.read_ahead(self.hash_of(&key), &key, cold))
+    }
+
+    /// Moves the other records of a key's group behind the one that was moved, so that a group lies
+    /// in one place. Under the lock of the shard, which has all of them. Returns the bytes copied.
+    fn pull_group(&self, state: &mut ShardState, key: &[u8], cold: &mut Cold) -> Result<u64> {
+        let Some(member) = self.placement.rules().and_then(|rules| rules.member(key, PLACE)) else {
+            return Ok(0);
+        };
+        let mut moved = 0;
+        for key in member.others() {
+            let hash = self.hash_of(&key);
+            let Some((place, found)) = self.current(hash, &key, cold)? else { continue };
+            // SAFETY: the shard's lock is held, and an entry names the slot.
+            let segment = unsafe { self.slots.segment(found.at.slot) };
+            let len = found.raw.header.total_len();
+            let end = found.at.offset as usize + len;
+            // What is not on the device may be lost with what was before it in its log, and must not
+            // live on in a copy. Nor is anything moved that was moved just now.
+            let is_durable = self.home.is_none() || segment.synced() >= end;
+            if segment.end().is_none() || !is_durable || segment.emptied.load(Ordering::Acquire) {
+                continue;
+            }
+            let head = (Kind::Put, 0, found.raw.header.seq);
+            // SAFETY: the lock keeps the record; the copy is complete before it is published.
+            unsafe {
+                let at = state.cold.append(head, &key, found.raw.value(), &self.source)?;
+                self.shard(hash).index.update(hash, place, at);
+            }
+            segment.dead_bytes.fetch_add(len as u64, Ordering::Relaxed);
+            moved += len as u64;
+        }
+        Ok(moved)
     }
 }
 

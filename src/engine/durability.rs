@@ -160,6 +160,7 @@ impl Engine {
             state.cold.unsynced(&mut segments);
         }
         self.source.sync_dir()?;
+        self.links.sync().map_err(|e| Error::os("sync LINKS", &e))?;
         let sync = |(segment, _): &(Arc<Segment>, usize)| {
             segment.sync().map_err(|e| sync_failed(segment, &e))
         };

@@ -161,12 +161,12 @@ impl Memory {
 
     /// Above this, segments become cold.
     fn soft(&self) -> u64 {
-        self.limit - (self.limit / 16 + MARGIN).min(self.limit / 4)
+        self.limit - (self.limit / 10 + MARGIN).min(self.limit / 4)
     }
 
     /// Above this, writers are held back.
     fn hard(&self) -> u64 {
-        self.limit - (self.limit / 32 + MARGIN / 2).min(self.limit / 8)
+        self.limit - (self.limit / 16 + MARGIN).min(self.limit / 8)
     }
 
     /// Whether any segment may be cold.

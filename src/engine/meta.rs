@@ -1,8 +1,8 @@
 //! The small files of a database: MANIFEST, STATE and CHECKPOINT.
 //!
 //! ```text
-//! Format (little-endian; each begins with 8 bytes of magic and a u32 format version, 1, and ends
-//! with the crc32 of all before it)
+//! Format (little-endian; each begins with 8 bytes of magic and a u32 format version, 1 or where
+//! it is said 2, and ends with the crc32 of all before it)
 //! MANIFEST    what never changes: shards u32 | database id u64 | hash secret 192 bytes |
 //!             4096 x shard of the slot u16
 //! STATE       the life of the directory: clean u32 | opens u64 | boot id u64
@@ -10,18 +10,25 @@
 //!             logs x (position: ordinal u64, offset u64 | sequence u64): a log a shard, then a
 //!             cold log a shard, whose sequence is 0 |
 //!             segments x (slot u32 | log u32 | generation u64 | ordinal u64 | end u64 |
-//!             dead bytes u64 | bytes of deletes u64 | highest horizon of them u64)
+//!             dead bytes u64 | bytes of deletes u64 | highest horizon of them u64); in format 2
+//!             also 4096 x shard of the slot u16 | rules (see engine/rules.rs)
 //! ```
+//!
+//! A placement other than MANIFEST's is in CHECKPOINT, which then has format 2: an index image is
+//! right under one placement alone, so both change at one moment.
 //!
 //! MANIFEST and CHECKPOINT are replaced whole (written beside, synced, renamed). STATE is one
 //! sector, overwritten in place and synced; a torn one counts as not clean.
 
+use super::placement::Map;
+use super::rules::RuleSet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{SECRET_LEN, SLOTS};
 use crate::index::entry::{RECORD_ALIGN, SEGMENT_SLOTS};
 use crate::limits::SHARDS_MAX;
 use crate::log::segment::{SEGMENT_HEADER, SEGMENT_LEN_MAX};
 use crate::log::Position;
+use std::sync::Arc;
 
 pub(crate) const MANIFEST: &str = "MANIFEST";
 pub(crate) const STATE: &str = "STATE";
@@ -31,6 +38,8 @@ pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const UNSYNCED: &str = "UNSYNCED";
 
 const FORMAT: u32 = 1;
+/// The format of a CHECKPOINT that has a placement.
+const FORMAT_PLACED: u32 = 2;
 /// No count of anything reaches this: sequence numbers, checkpoints, segments of a log.
 pub(crate) const COUNT_END: u64 = 1 << 56;
 
@@ -67,6 +76,8 @@ pub(crate) struct Checkpoint {
     pub(crate) logs: Vec<(Position, u64)>,
     /// The segments that existed, all of them needed.
     pub(crate) segments: Vec<SegmentInfo>,
+    /// The placement, if it is not MANIFEST's.
+    pub(crate) placement: Option<Map>,
 }
 
 /// A segment as a checkpoint knows it.
@@ -146,7 +157,8 @@ impl Checkpoint {
     const MAGIC: &'static [u8; 8] = b"WARPCHK\x01";
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::new(Self::MAGIC);
+        let format = if self.placement.is_some() { FORMAT_PLACED } else { FORMAT };
+        let mut w = Writer::with_format(Self::MAGIC, format);
         w.u64(self.number);
         w.u64(self.image);
         w.u64(self.image_blocks);
@@ -167,11 +179,15 @@ impl Checkpoint {
             w.u64(s.deletes);
             w.u64(s.horizon);
         }
+        if let Some(map) = &self.placement {
+            map.table.iter().for_each(|s| w.bytes(&s.to_le_bytes()));
+            w.bytes(&map.rules.encode());
+        }
         w.finish()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint> {
-        let mut r = Reader::new(bytes, Self::MAGIC, CHECKPOINT)?;
+        let (mut r, format) = Reader::with_format(bytes, Self::MAGIC, CHECKPOINT, FORMAT_PLACED)?;
         let (number, image, image_blocks) = (r.u64()?, r.u64()?, r.u64()?);
         let (logs, segments) = (r.u32()? as usize, r.u32()? as usize);
         if logs > 2 * SHARDS_MAX || segments > SEGMENT_SLOTS {
@@ -194,8 +210,16 @@ impl Checkpoint {
             })
         };
         let segments = (0..segments).map(|_| segment(&mut r)).collect::<Result<_>>()?;
+        let mut placement = None;
+        if format == FORMAT_PLACED {
+            let table = (0..SLOTS).map(|_| r.u16()).collect::<Result<_>>()?;
+            let Some(rules) = RuleSet::decode(std::mem::take(&mut r.rest)) else {
+                return Err(Error::corruption(format!("{CHECKPOINT}: its rules are none")));
+            };
+            placement = Some(Map { table, rules: Arc::new(rules) });
+        }
         r.finish()?;
-        let checkpoint = Checkpoint { number, image, image_blocks, logs, segments };
+        let checkpoint = Checkpoint { number, image, image_blocks, logs, segments, placement };
         checkpoint.check()?;
         Ok(checkpoint)
     }
@@ -217,7 +241,10 @@ impl Checkpoint {
                 && s.dead.max(s.deletes) < COUNT_END
                 && (s.slot as usize) < SEGMENT_SLOTS
         };
+        let shards = self.logs.len() / 2;
+        let is_placed = |s: &u16| usize::from(*s) < shards;
         let fits = self.number < COUNT_END
+            && self.placement.iter().flat_map(|m| &m.table).all(is_placed)
             && self.logs.iter().all(is_log)
             && self.segments.iter().all(is_segment);
         if fits {
@@ -234,8 +261,12 @@ struct Writer {
 
 impl Writer {
     fn new(magic: &[u8; 8]) -> Self {
+        Self::with_format(magic, FORMAT)
+    }
+
+    fn with_format(magic: &[u8; 8], format: u32) -> Self {
         let mut w = Writer { bytes: magic.to_vec() };
-        w.u32(FORMAT);
+        w.u32(format);
         w
     }
 
@@ -266,6 +297,16 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8], magic: &[u8; 8], name: &'static str) -> Result<Self> {
+        Ok(Self::with_format(bytes, magic, name, FORMAT)?.0)
+    }
+
+    /// A file of any format up to `newest`, and its format.
+    fn with_format(
+        bytes: &'a [u8],
+        magic: &[u8; 8],
+        name: &'static str,
+        newest: u32,
+    ) -> Result<(Self, u32)> {
         let Some((body, crc)) = bytes.split_last_chunk::<4>().filter(|(b, _)| b.len() >= 12) else {
             return Err(Error::corruption(format!("{name}: {} bytes are too few", bytes.len())));
         };
@@ -275,20 +316,20 @@ impl<'a> Reader<'a> {
             )));
         }
         let format = u32::from_le_bytes([body[8], body[9], body[10], body[11]]);
-        if format > FORMAT {
+        if format > newest {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("{name}: format {format} is newer than {FORMAT}, which this version reads"),
+                format!("{name}: format {format} is newer than {newest}, which this version reads"),
             ));
         }
         let (stored, found) = (u32::from_le_bytes(*crc), crc32fast::hash(body));
-        if stored != found || format != FORMAT {
+        if stored != found || format == 0 {
             return Err(Error::corruption(format!(
                 "{name}: the checksum at offset {} is {stored:#010x}, the bytes give {found:#010x}",
                 body.len()
             )));
         }
-        Ok(Reader { rest: &body[12..], name })
+        Ok((Reader { rest: &body[12..], name }, format))
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -339,6 +380,7 @@ mod tests {
                 deletes: 7,
                 horizon: 8,
             }],
+            placement: None,
         }
     }
 
@@ -350,6 +392,10 @@ mod tests {
         let state = State { clean: true, opens: 4, boot: 5 };
         assert_eq!(State::decode(&state.encode()), Ok(state));
         assert_eq!(Checkpoint::decode(&checkpoint().encode()), Ok(checkpoint()));
+        let rules = RuleSet::new(vec![super::super::rules::Rule::parse("a*,b*").unwrap()]).unwrap();
+        let map = Map { table: vec![0; SLOTS], rules: Arc::new(rules) };
+        let placed = Checkpoint { placement: Some(map), ..checkpoint() };
+        assert_eq!(Checkpoint::decode(&placed.encode()), Ok(placed));
     }
 
     #[test]
@@ -368,7 +414,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_named_as_such() {
         let mut bytes = checkpoint().encode();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let error = Checkpoint::decode(&bytes).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }

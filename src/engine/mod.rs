@@ -17,17 +17,25 @@ pub(crate) mod commit;
 pub(crate) mod compact;
 pub(crate) mod durability;
 pub(crate) mod image;
+pub(crate) mod linkfile;
+pub(crate) mod links;
 pub(crate) mod memory;
 pub(crate) mod meta;
+pub(crate) mod monitor;
 pub(crate) mod open;
+pub(crate) mod openmetrics;
+pub(crate) mod pinning;
+pub(crate) mod placement;
 pub(crate) mod read;
+pub(crate) mod rebalance;
 pub(crate) mod recovery;
+pub(crate) mod rules;
 pub(crate) mod stats;
 pub(crate) mod upkeep;
 pub(crate) mod write;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::hash::{Hasher, KeyHash, SLOTS};
+use crate::hash::{Hasher, KeyHash};
 use crate::index::rows::RowArena;
 use crate::index::Index;
 use crate::log::slots::SlotTable;
@@ -38,13 +46,14 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::Io;
 use crossbeam_utils::CachePadded;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 /// An independent part of the database: a share of the keys, their index and a log.
 pub(crate) struct Shard {
     pub(crate) index: Index,
     state: Mutex<ShardState>,
+    pub(crate) traffic: monitor::Traffic,
 }
 
 /// What a shard's lock protects, besides the writing side of its index.
@@ -59,6 +68,13 @@ pub(crate) struct ShardState {
     pub(crate) deletes: u64,
     /// Bytes of records written for callers since open.
     pub(crate) put_bytes: u64,
+    /// The version of the last change of placement that concerned the shard, or
+    /// [`placement::SCANNED`].
+    pub(crate) mark: u64,
+    /// Its version, also while the shard is scanned.
+    pub(crate) changed: u64,
+    /// Hashes of keys written while the shard is scanned.
+    pub(crate) written: Vec<KeyHash>,
 }
 
 impl ShardState {
@@ -82,8 +98,12 @@ impl Shard {
             puts: 0,
             deletes: 0,
             put_bytes: 0,
+            mark: 0,
+            changed: 0,
+            written: Vec::new(),
         };
-        Shard { index: Index::new(arena.clone()), state: Mutex::new(state) }
+        let (index, state) = (Index::new(arena.clone()), Mutex::new(state));
+        Shard { index, state, traffic: monitor::Traffic::default() }
     }
 
     /// Takes the shard's lock. A panic under it makes the handle refuse writes (see `ffi`), so
@@ -106,8 +126,7 @@ pub(crate) struct Engine {
     pub(crate) options: Options,
     pub(crate) hasher: Hasher,
     pub(crate) shards: Box<[CachePadded<Shard>]>,
-    /// The shard of each placement slot.
-    pub(crate) placement: Box<[AtomicU16; SLOTS]>,
+    pub(crate) placement: placement::Placement,
     pub(crate) slots: Arc<SlotTable>,
     pub(crate) source: SegmentSource,
     pub(crate) reads: stats::ReadCounters,
@@ -118,6 +137,9 @@ pub(crate) struct Engine {
     pub(crate) commits: commit::Commits,
     pub(crate) checkpoints: checkpoint::Checkpoints,
     pub(crate) compaction: compact::Compaction,
+    pub(crate) monitor: monitor::Monitor,
+    pub(crate) links: links::Links,
+    pub(crate) pinning: pinning::Pinning,
     pub(crate) opened: open::Opened,
     /// `None` for a database in memory.
     pub(crate) home: Option<Home>,
@@ -129,9 +151,19 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// The hash of a key, its slot as the rules say.
+    #[inline(always)]
+    pub(crate) fn hash_of(&self, key: &[u8]) -> KeyHash {
+        let hash = self.hasher.hash(key);
+        match self.placement.rules() {
+            None => hash,
+            Some(rules) => rule_hash(rules, &self.hasher, hash, key),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn shard_number(&self, hash: KeyHash) -> usize {
-        usize::from(self.placement[hash.slot()].load(Ordering::Relaxed))
+        self.placement.shard(hash)
     }
 
     #[inline(always)]
@@ -175,4 +207,11 @@ impl Engine {
     pub(crate) fn unlock(&self) {
         self.lock.lock().unwrap_or_else(|e| e.into_inner()).take();
     }
+}
+
+/// [`rules::RuleSet::hash`], out of the way of databases without rules.
+#[cold]
+#[inline(never)]
+fn rule_hash(rules: &rules::RuleSet, hasher: &Hasher, plain: KeyHash, key: &[u8]) -> KeyHash {
+    rules.hash(hasher, plain, key)
 }

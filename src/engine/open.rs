@@ -9,8 +9,10 @@
 //! the lock back. A crash anywhere in between leaves a directory that is recovered as after any
 //! other crash.
 
+use super::links::Links;
 use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE, UNSYNCED};
-use super::{cache, checkpoint, commit, durability, memory, recovery, stats};
+use super::placement::{Map, Placement};
+use super::{cache, checkpoint, commit, durability, linkfile, memory, recovery, stats};
 use super::{Engine, Home, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Hasher, SECRET_LEN, SLOTS};
@@ -24,7 +26,7 @@ use crate::sys::io::{read_file, replace_file, Io};
 use crate::sys::{self, barrier};
 use crossbeam_utils::CachePadded;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU16};
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,7 +51,7 @@ impl Engine {
         }
         let io: Arc<dyn Io> = Arc::new(sys::unix::UnixIo);
         let manifest = new_manifest(options, &*io)?;
-        let mut engine = assemble(options, &manifest, None, FilePool::new(io), 1);
+        let mut engine = assemble(options, &manifest, None, None, FilePool::new(io), 1);
         engine.size_parts();
         engine.opened.micros = begin.elapsed().as_micros() as u64;
         Ok(engine)
@@ -98,10 +100,18 @@ impl Engine {
         };
         let found = recovery::find_segments(&context, 2 * manifest.shards)?;
         let opens = state.map_or(0, |s| s.opens).max(found.generation >> 32) + 1;
-        let mut engine = assemble(options, &manifest, Some(dir), pool.clone(), opens);
+        let stored = checkpoint.placement.as_ref();
+        let mut engine = assemble(options, &manifest, stored, Some(dir), pool.clone(), opens);
         engine.opened = recovery::recover(&mut engine, &context, found)?;
         engine.checkpoints = checkpoint::Checkpoints::new(checkpoint.number);
         engine.checkpoints.set_log_bytes(checkpoint.segments.iter().map(|s| s.end).sum());
+        if options.read_only {
+            let links = linkfile::read(&home, manifest.database)?.unwrap_or_default().links;
+            engine.links.load(None, links);
+        } else {
+            let (file, links) = linkfile::open(&home, manifest.database)?;
+            engine.links.load(file, links);
+        }
         engine.lock = Mutex::new(Some(lock));
         engine.home = Some(home);
         engine.size_parts();
@@ -176,6 +186,7 @@ impl Engine {
 fn assemble(
     options: &Options,
     manifest: &Manifest,
+    stored: Option<&Map>,
     dir: Option<&Path>,
     pool: Arc<FilePool>,
     opens: u64,
@@ -201,7 +212,12 @@ fn assemble(
         shards: (0..manifest.shards)
             .map(|n| CachePadded::new(Shard::new(n, manifest.shards, &arena)))
             .collect(),
-        placement: Box::new(std::array::from_fn(|slot| AtomicU16::new(manifest.slots[slot]))),
+        placement: Placement::new(
+            manifest.slots.clone(),
+            stored,
+            options.prefetch_links || options.learn_links,
+        ),
+        links: Links::new(options.learn_links, options.prefetch_links),
         slots,
         source,
         reads: stats::ReadCounters::new(),
@@ -211,6 +227,8 @@ fn assemble(
         commits: commit::Commits::default(),
         checkpoints: checkpoint::Checkpoints::default(),
         compaction: super::compact::Compaction::default(),
+        monitor: super::monitor::Monitor::default(),
+        pinning: super::pinning::Pinning::new(options.pin_shards),
         opened: Opened::default(),
         home: None,
         lock: Mutex::new(None),

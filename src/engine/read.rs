@@ -51,6 +51,43 @@ impl Engine {
         key: &[u8],
         cold: &mut Cold,
     ) -> Result<Option<Found>> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.lookup_in(hash, key, cold)? {
+                None if self.placement.version() != 0 => self.lookup_again(key, cold),
+                answer => Ok(answer),
+            }
+        }
+    }
+
+    /// [`Engine::lookup`] where keys have changed their shards since open: what is not found may
+    /// have been on the way.
+    ///
+    /// # Safety
+    /// As for [`Engine::lookup`].
+    #[cold]
+    unsafe fn lookup_again(&self, key: &[u8], cold: &mut Cold) -> Result<Option<Found>> {
+        loop {
+            let version = self.placement.version();
+            // SAFETY: the caller's promise.
+            let answer = unsafe { self.lookup_in(self.hash_of(key), key, cold)? };
+            if answer.is_some() || self.placement.version() == version {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The record of `key` in the shard that has its hash now.
+    ///
+    /// # Safety
+    /// As for [`Engine::lookup`].
+    #[inline(always)]
+    unsafe fn lookup_in(
+        &self,
+        hash: KeyHash,
+        key: &[u8],
+        cold: &mut Cold,
+    ) -> Result<Option<Found>> {
         let index = &self.shard(hash).index;
         let mut attempt = 0;
         loop {
@@ -95,13 +132,25 @@ impl Engine {
     /// into the next one (`docs/decisions/009-the-short-get.md`).
     #[inline(always)]
     pub(crate) fn find_at_once(&self, key: &[u8]) -> Option<AtOnce<'_>> {
+        if self.placement.rules().is_some() {
+            return None;
+        }
         let hash = self.hasher.hash(key);
         let guard = epoch::try_pin()?;
         let at = self.shard(hash).index.first(hash)?;
         // SAFETY: the guard goes with the value.
         let value = unsafe { self.slots.trusted_value(at, key) }?;
-        self.reads.hit_at_once(&guard);
+        self.reads.hit_at_once(&guard, hash);
         Some(AtOnce { value, _guard: guard })
+    }
+
+    /// The hash of a key that is read.
+    #[inline(always)]
+    fn hash_to_read(&self, key: &[u8]) -> KeyHash {
+        match self.placement.rules() {
+            None => self.hasher.hash(key),
+            Some(_) => self.attend(key),
+        }
     }
 
     /// The record at `at`; not yet verified if it is mapped. `None`: `cold` does not allow to look.
@@ -125,7 +174,7 @@ impl Engine {
         key: &[u8],
         take: impl Fn(Keeper, &[u8]) -> T,
     ) -> Result<Option<T>> {
-        let hash = self.hasher.hash(key);
+        let hash = self.hash_to_read(key);
         let guard = epoch::pin();
         // The common case, in as few instructions as can be, so that the processor reaches the
         // next get while it waits for the memory of this one.
@@ -133,11 +182,22 @@ impl Engine {
             // SAFETY: the guard is held until the value has been taken.
             if let Some(value) = unsafe { self.slots.trusted_value(at, key) } {
                 let answer = take(Keeper::Slot(at.slot), value);
-                self.reads.hit(guard.thread_number());
+                self.reads.hit(guard.thread_number(), hash);
                 return Ok(Some(answer));
             }
         }
         self.read_slowly(&guard, hash, key, take)
+    }
+
+    /// The hash of a key that is read, where there are rules or where reads are attended.
+    #[cold]
+    #[inline(never)]
+    fn attend(&self, key: &[u8]) -> KeyHash {
+        let hash = self.hash_of(key);
+        if self.placement.attends() {
+            self.attend_read(key, hash);
+        }
+        hash
     }
 
     /// [`Engine::read`] for whatever is not common: no such key, an entry that lies elsewhere, a
@@ -156,7 +216,7 @@ impl Engine {
             self.lookup(hash, key, &mut cold)?
                 .map(|found| take(keeper(&found, &cold), found.raw.value()))
         };
-        self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()));
+        self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()), hash);
         Ok(answer)
     }
 
@@ -167,13 +227,13 @@ impl Engine {
         key: &[u8],
         take: impl Fn(Keeper, &[u8]) -> T,
     ) -> Result<std::result::Result<Option<T>, Blocked>> {
-        let hash = self.hasher.hash(key);
+        let hash = self.hash_to_read(key);
         let guard = epoch::pin();
         if let Some(at) = self.shard(hash).index.first(hash) {
             // SAFETY: the guard is held until the value has been taken.
             if let Some(value) = unsafe { self.slots.trusted_value(at, key) } {
                 let answer = take(Keeper::Slot(at.slot), value);
-                self.reads.hit(guard.thread_number());
+                self.reads.hit(guard.thread_number(), hash);
                 return Ok(Ok(Some(answer)));
             }
         }
@@ -197,7 +257,7 @@ impl Engine {
         if answer.is_none() && cold.blocked {
             return Ok(Err(Blocked));
         }
-        self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()));
+        self.reads.count(guard.thread_number(), 1, u64::from(answer.is_some()), hash);
         Ok(Ok(answer))
     }
 
@@ -278,7 +338,7 @@ impl Engine {
         while done < n {
             let width = (n - done).min(MULTI_GET_WIDTH);
             for (i, hash) in hashes[..width].iter_mut().enumerate() {
-                *hash = self.hasher.hash(key(done + i));
+                *hash = self.hash_of(key(done + i));
                 self.shard(*hash).index.prefetch(*hash);
             }
             let mut strays = 0u32;
@@ -314,7 +374,10 @@ impl Engine {
             }
             done += width;
         }
-        self.reads.count(guard.thread_number(), n as u64, hits);
+        if n > 0 {
+            let last = hashes[(n - 1) % MULTI_GET_WIDTH];
+            self.reads.count(guard.thread_number(), n as u64, hits, last);
+        }
     }
 
     /// The value at `at`, if a record of `key` lies there that need not be verified.

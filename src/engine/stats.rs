@@ -6,6 +6,7 @@
 use super::memory::Usage;
 use super::Engine;
 use crate::epoch::{ShortGuard, SHORT_NUMBERS};
+use crate::hash::KeyHash;
 use crate::log::segment::SEGMENT_HEADER;
 use crossbeam_utils::CachePadded;
 use std::fmt::Write;
@@ -14,9 +15,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Threads with a stripe of their own; those beyond share the last.
 const STRIPES: usize = SHORT_NUMBERS;
 
-/// Counts of gets that found their key, and of those that did not.
+/// Keys whose hashes a thread, or a shard's writers, leave for the load monitor: the last ones.
+pub(super) const TRACKS: usize = 8;
+
+/// What one thread counts: gets that found their key, those that did not, and the hashes of the last
+/// keys, which the load monitor looks at.
+#[derive(Default)]
+struct Stripe {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    tracks: [AtomicU64; TRACKS],
+}
+
+impl Stripe {
+    /// Counts a hit. The stripe is this thread's alone, so no atomic addition is needed.
+    #[inline(always)]
+    fn hit(&self, hash: KeyHash) {
+        let hits = self.hits.load(Ordering::Relaxed);
+        let gets = hits.wrapping_add(self.misses.load(Ordering::Relaxed));
+        self.tracks[gets as usize % TRACKS].store(hash.0, Ordering::Relaxed);
+        self.hits.store(hits + 1, Ordering::Relaxed);
+    }
+}
+
+/// Counts of gets, by thread.
 pub(crate) struct ReadCounters {
-    stripes: Box<[CachePadded<[AtomicU64; 2]>; STRIPES + 1]>,
+    stripes: Box<[CachePadded<Stripe>; STRIPES + 1]>,
 }
 
 impl ReadCounters {
@@ -26,32 +50,38 @@ impl ReadCounters {
 
     /// Counts a get that found its key under a short guard.
     #[inline(always)]
-    pub(crate) fn hit_at_once(&self, guard: &ShortGuard) {
+    pub(crate) fn hit_at_once(&self, guard: &ShortGuard, hash: KeyHash) {
         let thread = guard.thread_number();
         debug_assert!(thread < STRIPES);
         // SAFETY: the number of a thread with a short guard is below SHORT_NUMBERS.
-        let hits = &unsafe { self.stripes.get_unchecked(thread) }[0];
-        // The stripe is this thread's alone, so no atomic addition is needed.
-        hits.store(hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        unsafe { self.stripes.get_unchecked(thread) }.hit(hash);
     }
 
     /// Counts a get that found its key.
     #[inline(always)]
-    pub(crate) fn hit(&self, thread: usize) {
+    pub(crate) fn hit(&self, thread: usize, hash: KeyHash) {
         if thread < STRIPES {
-            // The stripe is this thread's alone, so no atomic addition is needed.
-            let hits = &self.stripes[thread][0];
-            hits.store(hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            self.stripes[thread].hit(hash);
         } else {
-            self.stripes[STRIPES][0].fetch_add(1, Ordering::Relaxed);
+            let stripe = &self.stripes[STRIPES];
+            let hits = stripe.hits.fetch_add(1, Ordering::Relaxed);
+            let gets = hits.wrapping_add(stripe.misses.load(Ordering::Relaxed));
+            stripe.tracks[gets as usize % TRACKS].store(hash.0, Ordering::Relaxed);
         }
     }
 
-    /// Counts `gets` gets, of which `hits` found their key.
-    pub(crate) fn count(&self, thread: usize, gets: u64, hits: u64) {
-        let [h, m] = &*self.stripes[thread.min(STRIPES)];
+    /// Counts `gets` gets, of which `hits` found their key; `last` is one of them.
+    pub(crate) fn count(&self, thread: usize, gets: u64, hits: u64, last: KeyHash) {
+        let stripe = &*self.stripes[thread.min(STRIPES)];
+        let (h, m) = (&stripe.hits, &stripe.misses);
+        let now = h.load(Ordering::Relaxed);
+        let all = now + m.load(Ordering::Relaxed) + gets;
+        // The others of a multi-get leave no hash, so the last stands for as many as there are.
+        for i in 1..=gets.min(TRACKS as u64) {
+            stripe.tracks[(all - i) as usize % TRACKS].store(last.0, Ordering::Relaxed);
+        }
         if thread < STRIPES {
-            h.store(h.load(Ordering::Relaxed) + hits, Ordering::Relaxed);
+            h.store(now + hits, Ordering::Relaxed);
             m.store(m.load(Ordering::Relaxed) + gets - hits, Ordering::Relaxed);
         } else {
             h.fetch_add(hits, Ordering::Relaxed);
@@ -60,10 +90,22 @@ impl ReadCounters {
     }
 
     fn sum(&self) -> [u64; 2] {
-        let add = |a: [u64; 2], s: &CachePadded<[AtomicU64; 2]>| {
-            [a[0] + s[0].load(Ordering::Relaxed), a[1] + s[1].load(Ordering::Relaxed)]
+        let add = |a: [u64; 2], s: &CachePadded<Stripe>| {
+            [a[0] + s.hits.load(Ordering::Relaxed), a[1] + s.misses.load(Ordering::Relaxed)]
         };
         self.stripes.iter().fold([0; 2], add)
+    }
+
+    /// For each thread, how many gets it has made, and the hashes of its last keys, of which some
+    /// may be older. The threads without a stripe of their own come first, as one; the place of a
+    /// thread never changes.
+    pub(super) fn tracks(&self) -> impl Iterator<Item = (u64, &[AtomicU64; TRACKS])> + '_ {
+        let used = crate::epoch::threads().min(STRIPES);
+        let stripes = self.stripes[STRIPES..].iter().chain(&self.stripes[..used]);
+        stripes.map(|s| {
+            let gets = s.hits.load(Ordering::Relaxed) + s.misses.load(Ordering::Relaxed);
+            (gets, &s.tracks)
+        })
     }
 }
 
@@ -270,7 +312,20 @@ impl Engine {
                 s.disk_bytes
             );
         }
-        json.push_str("]}");
+        json.push_str("],\"load\":");
+        json.push_str(&self.load().json());
+        let p = self.links.prefetches();
+        let _ = write!(
+            json,
+            ",\"links\":{{\"by_hand\":{},\"prefetches\":{},\"prefetch_hits\":{},\
+             \"prefetch_wasted\":{},\"prefetch_dropped\":{}}}",
+            self.links.count(),
+            p.issued,
+            p.hits,
+            p.wasted,
+            p.dropped
+        );
+        json.push('}');
         json
     }
 }

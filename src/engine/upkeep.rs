@@ -38,23 +38,43 @@ impl Upkeep {
         }
         let (asks, asked) = channel();
         engine.source.connect(Some(asks));
+        if engine.options.prefetch_links {
+            let prefetch = engine.clone();
+            upkeep.spawn("warp-prefetch", move || prefetch.run_prefetch_thread())?;
+        }
+        if engine.options.load_monitor {
+            let monitor = engine.clone();
+            upkeep.spawn("warp-monitor", move || monitor.run_monitor_thread())?;
+        }
         let prepare = engine.clone();
         upkeep.spawn("warp-prepare", move || prepare.run_prepare_thread(&asked))?;
         if engine.home.is_none() {
             let compact = engine.clone();
-            upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
+            upkeep.spawn("warp-compact", move || {
+                compact.pinning.pin_to(2);
+                compact.run_compact_thread();
+            })?;
             return Ok(upkeep);
         }
         let periodic = engine.options.durability == Durability::Periodic;
         let interval = periodic.then_some(engine.options.sync_interval);
         let sync = engine.clone();
-        upkeep.spawn("warp-sync", move || sync.run_sync_thread(interval))?;
+        upkeep.spawn("warp-sync", move || {
+            sync.pinning.pin_to(0);
+            sync.run_sync_thread(interval);
+        })?;
         let compact = engine.clone();
-        upkeep.spawn("warp-compact", move || compact.run_compact_thread())?;
+        upkeep.spawn("warp-compact", move || {
+            compact.pinning.pin_to(2);
+            compact.run_compact_thread();
+        })?;
         let (stop, stopped) = channel();
         upkeep.stop = Some(stop);
         let checkpoint = engine.clone();
-        upkeep.spawn("warp-checkpoint", move || checkpoint.run_checkpoint_thread(&stopped))?;
+        upkeep.spawn("warp-checkpoint", move || {
+            checkpoint.pinning.pin_to(1);
+            checkpoint.run_checkpoint_thread(&stopped);
+        })?;
         Ok(upkeep)
     }
 
@@ -70,6 +90,8 @@ impl Upkeep {
         engine.source.connect(None);
         engine.passes.close();
         engine.compaction.close();
+        engine.monitor.close();
+        engine.links.close();
         engine.memory.close();
         engine.source.pressure.lift();
         self.stop = None;
@@ -84,6 +106,8 @@ impl Engine {
     /// Makes segments and pages ready for the logs that ask.
     fn run_prepare_thread(&self, asked: &Receiver<u32>) {
         while let Ok(number) = asked.recv() {
+            // The first touch of the pages decides which memory they are in.
+            self.pinning.pin_to(number as usize);
             self.prepare(number as usize);
         }
     }
@@ -92,6 +116,10 @@ impl Engine {
     pub(crate) fn prepare(&self, number: usize) {
         let shard = &self.shards[number];
         let work = shard.lock().log.work_to_prepare(&self.source);
+        if self.source.pressure.is_full() {
+            // Memory is short: what writers need they touch themselves, and wait for.
+            return;
+        }
         if let Some((segment, from, to)) = work.populate {
             self.source.populate(&segment, from, to);
             shard.lock().log.prepared(&segment, to);

@@ -10,6 +10,7 @@
 //! with a sync between 1 and 2.
 
 use super::cold::Cold;
+use super::placement::SCANNED;
 use super::{Engine, ShardState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::KeyHash;
@@ -81,6 +82,22 @@ impl<'a> Write<'a> {
     }
 }
 
+impl ShardState {
+    /// For a writer of a key of this shard that read `version` before it hashed: false if the
+    /// shard may no longer be the key's. Otherwise the write is noted, if the shard is scanned.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note(&mut self, version: u64, hash: KeyHash) -> bool {
+        if self.changed > version {
+            return false;
+        }
+        if self.mark == SCANNED {
+            self.written.push(hash);
+        }
+        true
+    }
+}
+
 impl Engine {
     /// Stores a value.
     pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
@@ -88,13 +105,25 @@ impl Engine {
             return self.commit(Write::Put { key, value }).map(|_| ());
         }
         self.check_writable()?;
-        let hash = self.hasher.hash(key);
-        let shard = self.shard(hash);
-        shard.index.prefetch(hash);
         let mut cold = Cold::default();
-        self.read_ahead(hash, key, &mut cold)?;
-        let mut state = shard.lock();
-        self.write_record(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
+        let (hash, mut state) = self.lock_shard_of(key, &mut cold)?;
+        self.write_record::<true>(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
+        let random = state.log.live_bytes ^ state.seq << 7;
+        drop(state);
+        self.source.pressure.hold_back(key.len() + value.len(), random);
+        Ok(())
+    }
+
+    /// Stores a value that is expected to stay, in the log of what compaction has moved.
+    pub(crate) fn put_cold(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        if self.is_sync() {
+            // A group goes to one log.
+            return self.put(key, value);
+        }
+        self.check_writable()?;
+        let mut cold = Cold::default();
+        let (hash, mut state) = self.lock_shard_of(key, &mut cold)?;
+        self.write_record::<false>(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
         let random = state.log.live_bytes ^ state.seq << 7;
         drop(state);
         self.source.pressure.hold_back(key.len() + value.len(), random);
@@ -107,14 +136,12 @@ impl Engine {
             return self.commit(write);
         }
         self.check_writable()?;
-        let hash = self.hasher.hash(write.key());
         let mut cold = Cold::default();
-        self.read_ahead(hash, write.key(), &mut cold)?;
         let early = match sabotage::is(Sabotage::UnlockedSwap) {
-            true => Some(self.current(hash, write.key(), &mut cold)?),
+            true => Some(self.current(self.hash_of(write.key()), write.key(), &mut cold)?),
             false => None,
         };
-        let mut state = self.shard(hash).lock();
+        let (hash, mut state) = self.lock_shard_of(write.key(), &mut cold)?;
         let found = match early {
             Some(found) => found,
             None => self.current(hash, write.key(), &mut cold)?,
@@ -123,12 +150,13 @@ impl Engine {
         let current = found.as_ref().map(|(_, found)| unsafe { found.raw.value() });
         match (write.outcome(current), found) {
             (Some(Some(value)), _) => {
-                self.write_record(hash, &mut state, (Kind::Put, write.key(), value), &mut cold)?;
+                let record = (Kind::Put, write.key(), value);
+                self.write_record::<true>(hash, &mut state, record, &mut cold)?;
             }
             (Some(None), Some((_, found))) => {
                 let killed = self.killed(&found).encode();
                 let record = (Kind::Delete, write.key(), &killed[..]);
-                self.write_record(hash, &mut state, record, &mut cold)?;
+                self.write_record::<true>(hash, &mut state, record, &mut cold)?;
             }
             // A swap from nothing to nothing holds already.
             (Some(None), None) => {}
@@ -140,9 +168,30 @@ impl Engine {
         Ok(true)
     }
 
-    /// Appends a record to the shard's own log and publishes it.
+    /// The hash of a key and the lock of the shard that has it; what will be looked at there has
+    /// been read, as far as it is cold.
     #[inline(always)]
-    fn write_record(
+    fn lock_shard_of(
+        &self,
+        key: &[u8],
+        cold: &mut Cold,
+    ) -> Result<(KeyHash, MutexGuard<'_, ShardState>)> {
+        loop {
+            let version = self.placement.version();
+            let hash = self.hash_of(key);
+            let shard = self.shard(hash);
+            shard.index.prefetch(hash);
+            self.read_ahead(hash, key, cold)?;
+            let mut state = shard.lock();
+            if state.mark <= version || state.note(version, hash) {
+                return Ok((hash, state));
+            }
+        }
+    }
+
+    /// Appends a record to the shard's own log, or its cold one, and publishes it.
+    #[inline(always)]
+    fn write_record<const HOT: bool>(
         &self,
         hash: KeyHash,
         state: &mut MutexGuard<'_, ShardState>,
@@ -154,10 +203,11 @@ impl Engine {
         if kind == Kind::Delete && self.home.is_none() {
             state.log.make_room_urgently(len, &self.source)?;
         }
-        let mut room = state.log.reserve(len, &self.source)?;
+        let seq = state.seq + 1;
+        let mut room = state.log_mut(HOT).reserve(len, &self.source)?;
         let start = room.checksum_start();
         let bytes = room.bytes();
-        record::fill(bytes, (kind, 0, state.seq + 1), key, value);
+        record::fill(bytes, (kind, 0, seq), key, value);
         let candidate = self.shard(hash).index.candidate(hash);
         if let Some((_, at)) = candidate {
             // Its key will be compared below; the load runs while the checksum is computed.
@@ -169,14 +219,14 @@ impl Engine {
         let replaced = self.replaced_at(candidate, hash, key, cold);
         match replaced.and_then(|replaced| self.publish_over(state, change, replaced)) {
             Ok(()) => {
-                state.seq += 1;
+                state.seq = seq;
                 if kind == Kind::Delete && sabotage::is(Sabotage::ForgottenDelete) {
                     state.log.unappend(at, len);
                 }
                 Ok(())
             }
             Err(e) => {
-                state.log.unappend(at, len);
+                state.log_mut(HOT).unappend(at, len);
                 Err(e)
             }
         }
@@ -281,6 +331,7 @@ impl Engine {
             state.log.live_bytes = state.log.live_bytes.saturating_sub(old.len as u64);
         }
         state.put_bytes += len as u64;
+        self.shard(hash).traffic.note(hash, len);
         if kind == Kind::Put {
             state.log.live_bytes += len as u64;
             state.puts += 1;
@@ -304,20 +355,25 @@ impl Engine {
 
     /// Writes all operations of a packed batch, or none.
     pub(crate) fn write_packed(&self, packed: &[u8]) -> Result<()> {
-        let batch = Prepared::new(self, packed)?;
-        if batch.ops.is_empty() {
-            return self.check_writable();
-        }
         if self.is_sync() {
-            return self.commit_batch(&batch);
+            return self.commit_batch(packed);
         }
-        self.check_writable()?;
-        self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
         let mut cold = Cold::default();
-        for op in &batch.ops {
-            self.read_ahead(op.hash, op.op.key, &mut cold)?;
-        }
-        let mut locked = self.lock_shards(batch.shards.iter().copied());
+        let (batch, mut locked) = loop {
+            let batch = Prepared::new(self, packed)?;
+            self.check_writable()?;
+            if batch.ops.is_empty() {
+                return Ok(());
+            }
+            self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
+            for op in &batch.ops {
+                self.read_ahead(op.hash, op.op.key, &mut cold)?;
+            }
+            let mut locked = self.lock_shards(batch.shards.iter().copied());
+            if locked.are_of(&batch) {
+                break (batch, locked);
+            }
+        };
         let home = self.shard_number(batch.ops[0].hash);
         let changes = self.append_batch(&batch, home, &mut locked, &mut cold)?;
         for change in &changes {
@@ -411,6 +467,25 @@ pub(crate) struct Locked<'a> {
 }
 
 impl Locked<'_> {
+    /// Whether the shards are still those of a batch's keys, as they were when it was hashed. If
+    /// they are, writes to shards that are being scanned are noted.
+    pub(crate) fn are_of(&mut self, batch: &Prepared) -> bool {
+        if batch.shards.iter().all(|s| self.find(*s).is_some_and(|s| s.mark <= batch.version)) {
+            return true;
+        }
+        batch.shards.iter().all(|s| self.find(*s).is_some_and(|s| s.changed <= batch.version))
+            && batch.ops.iter().zip(&batch.shard_of).all(|(op, shard)| {
+                let state = self.state(usize::from(*shard));
+                state.mark <= batch.version || state.note(batch.version, op.hash)
+            })
+    }
+
+    /// The state of a shard, if it is among them.
+    pub(crate) fn find(&mut self, shard: usize) -> Option<&mut ShardState> {
+        let i = self.states.binary_search_by_key(&shard, |(n, _)| *n).ok()?;
+        Some(&mut self.states[i].1)
+    }
+
     /// The state of a shard that is among them.
     pub(crate) fn state(&mut self, shard: usize) -> &mut ShardState {
         let i = self.states.binary_search_by_key(&shard, |(n, _)| *n).expect("the shard is locked");
@@ -423,6 +498,10 @@ pub(crate) struct Prepared<'a> {
     pub(crate) ops: Vec<HashedOp<'a>>,
     /// The shards concerned, ascending.
     pub(crate) shards: Vec<usize>,
+    /// The shard of each operation.
+    shard_of: Vec<u16>,
+    /// The version of the placement under which all of this holds.
+    pub(crate) version: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -435,9 +514,10 @@ impl<'a> Prepared<'a> {
     pub(crate) fn new(engine: &Engine, packed: &'a [u8]) -> Result<Self> {
         let mut ops: Vec<HashedOp> = Vec::with_capacity(packed.len() / 64 + 1);
         let mut by_key: HashTable<usize> = HashTable::new();
+        let version = engine.placement.version();
         for op in PackedOps::new(packed) {
             let op = op?;
-            let hash = engine.hasher.hash(op.key);
+            let hash = engine.hash_of(op.key);
             let same = |i: &usize| ops[*i].op.key == op.key;
             match by_key.find(hash.0, same) {
                 // The last operation on a key wins.
@@ -448,9 +528,10 @@ impl<'a> Prepared<'a> {
                 }
             }
         }
-        let mut shards: Vec<usize> = ops.iter().map(|o| engine.shard_number(o.hash)).collect();
+        let shard_of: Vec<u16> = ops.iter().map(|o| engine.shard_number(o.hash) as u16).collect();
+        let mut shards: Vec<usize> = shard_of.iter().map(|s| usize::from(*s)).collect();
         shards.sort_unstable();
         shards.dedup();
-        Ok(Prepared { ops, shards })
+        Ok(Prepared { ops, shards, shard_of, version })
     }
 }

@@ -7,7 +7,8 @@ use super::guard::{guard, guard_with, handle, quiet, read, write, Poison};
 use super::options::warp_options;
 use super::pointer::{key, out, path as path_of, value};
 use super::status::{warp_status, WARP_NOT_FOUND, WARP_OK};
-use crate::{Db, Options};
+use crate::error::Error;
+use crate::{Db, Options, Temperature};
 use std::ffi::{c_char, c_void};
 
 /// An open database.
@@ -133,6 +134,51 @@ pub unsafe extern "C" fn warp_put(
         // SAFETY: as above.
         let value = unsafe { self::value(value, value_len) }?;
         db.put(key, value)?;
+        Ok(WARP_OK)
+    };
+    // SAFETY: the caller passes an open handle.
+    unsafe { write(db, body) }
+}
+
+/// The value will soon be overwritten or deleted.
+pub const WARP_HOT: u32 = 1;
+/// Nobody knows how long the value will stay; what warp_put takes.
+pub const WARP_WARM: u32 = 2;
+/// The value will stay for long.
+pub const WARP_COLD: u32 = 3;
+
+/// Store a value, with a hint of how long it will stay.
+///
+/// Cold values get segments of their own from the start, so that compaction need not move them out
+/// of the way of hot ones. A hint changes no answer and no promise.
+///
+///   db          an open database
+///   key         key_len bytes, 1 to 65,535
+///   value       value_len bytes, 0 to 1 GiB; NULL with 0 is an empty value
+///   hint        WARP_HOT, WARP_WARM or WARP_COLD
+///
+/// Returns what warp_put does, and WARP_ERR_INVALID_ARGUMENT for a hint that is none.
+#[no_mangle]
+pub unsafe extern "C" fn warp_put_hinted(
+    db: *mut warp_db,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    hint: u32,
+) -> warp_status {
+    let body = |db: &Db| {
+        // SAFETY: the caller passes that many bytes.
+        let key = unsafe { self::key(key, key_len) }?;
+        // SAFETY: as above.
+        let value = unsafe { self::value(value, value_len) }?;
+        let hint = match hint {
+            WARP_HOT => Temperature::Hot,
+            WARP_WARM => Temperature::Warm,
+            WARP_COLD => Temperature::Cold,
+            _ => return Err(Error::invalid(format!("hint {hint} is none"))),
+        };
+        db.put_hinted(key, value, hint)?;
         Ok(WARP_OK)
     };
     // SAFETY: the caller passes an open handle.

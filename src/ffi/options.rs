@@ -28,7 +28,14 @@
 //! checkpoint_interval_ms  chosen    time between automatic checkpoints
 //! checkpoint_log_bytes    chosen    bytes of log between automatic checkpoints
 //! pin_shards              false     pin each shard's upkeep to one core
-//!                                   (accepted, without effect in 0.1)
+//! load_monitor            true      watch how the load spreads over shards, slots and keys
+//! skew_percent            90        the load counts as skewed while its normalised entropy is
+//!                                   below this, 1 to 99
+//! auto_rebalance          false     move slots by itself while the load is skewed
+//! rules                             rules that the database gets if it has not got them:
+//!                                   user:*,profile:*;order:*,items:*
+//! prefetch_links          false     a get of a key starts the loads of its partners
+//! learn_links             false     learn partners from reads that follow each other
 //! ```
 
 use super::guard::{guard, guard_free};

@@ -4,10 +4,10 @@
 //! and `i` alone. After each acknowledgement it stores `i` in a mapped file that the engine knows
 //! nothing of. Once the child is gone, the parent opens the database and asks for each thread's
 //! keys: they must be as after operation `i`, or as after `i + 1`, which was under way; a batch is
-//! whole or not there. The next child goes on from what was found.
+//! whole or not there. Meanwhile slots move between shards and a rule comes and goes. The next child goes on from what was found.
 
 use super::random::mix;
-use crate::{Batch, Db, Error, Options};
+use crate::{Batch, Db, Error, Options, Rule};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 const THREADS: u64 = 3;
 const KEYS: u64 = 400;
+/// A rule that comes and goes while children write.
+const RULE: &str = "thread0/key*,thread1/key*,thread2/key*";
 /// What a child prints once the database is open.
 const OPENED: &str = "opened";
 /// Exit code of a child that an error ended which it was told of.
@@ -82,6 +84,15 @@ fn apply(model: &mut Model, changes: Changes) {
     }
 }
 
+/// Adds [`RULE`] unless an earlier child has.
+fn add_missing_rule(db: &Db) -> Result<(), Error> {
+    let rule = Rule::parse(RULE)?;
+    if db.rules().contains(&rule) {
+        return Ok(());
+    }
+    db.add_rule(&rule)
+}
+
 fn options(durability: &str) -> Result<Options, Error> {
     let mut options = Options::new();
     // "sync, little memory": all that is sealed is cold.
@@ -138,13 +149,22 @@ pub fn child(dir: &Path, durability: &str, seed: u64, operations: u64) -> Result
         Ok(())
     };
     let upkeep = || {
-        let mut round = 0;
+        let mut round = 0u64;
         while !end.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(7));
             db.checkpoint()?;
             round += 1;
             if round % 4 == 0 {
                 db.compact()?;
+            }
+            for i in 0..6 {
+                let random = mix(seed ^ round, i);
+                db.move_slot((random % 4096) as usize, (random >> 32) as usize % 4)?;
+            }
+            match round % 10 {
+                3 => add_missing_rule(&db)?,
+                8 => _ = db.remove_rule(b"thread0/key*")?,
+                _ => {}
             }
         }
         Ok(())

@@ -2,10 +2,13 @@
 
 use super::disk::Disk;
 use super::oracle::{log_ends, Oracle, UnderWay};
+use super::random::mix;
 use super::workload::{Changes, Step};
+use crate::engine::rules::Rule;
 use crate::engine::write::Write;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::hash::SLOTS;
 use crate::options::{Durability, Options};
 use crate::Batch;
 use std::path::Path;
@@ -80,7 +83,7 @@ impl Session {
         let log = if engine.is_sync() {
             engine.commits.home.load(Ordering::Relaxed) % self.setup.shards
         } else {
-            engine.shard_number(engine.hasher.hash(&changes[0].0))
+            engine.shard_number(engine.hash_of(&changes[0].0))
         };
         let mut last: Changes = Vec::new();
         for (key, value) in changes {
@@ -128,6 +131,22 @@ impl Session {
             Step::Checkpoint => engine.checkpoint()?,
             Step::CompactOne(n) => engine.compact_one(*n)?,
             Step::Compact => engine.compact_all()?,
+            Step::Move(n) => {
+                let (random, shards) = (mix(*n, 1) as usize, self.setup.shards);
+                let some = |slot: usize| (slot, (random >> (slot % 48)) % shards);
+                let moves: Vec<_> = (random % 7..SLOTS).step_by(1 + random % 7).map(some).collect();
+                let _keys = engine.move_slots(&moves)?;
+            }
+            Step::Rule(n) => {
+                let rules = ["key:1*,key:2*", "key:2*,key:1*", "key:*1,key:*2,key:*3", "key:*,x*"];
+                let rule = Rule::parse(rules[*n as usize % rules.len()])?;
+                engine.set_rules(|rules| {
+                    let is_there = rules.contains(&rule);
+                    rules.clear();
+                    rules.extend((!is_there).then_some(rule));
+                    Ok(())
+                })?;
+            }
             Step::Backup => {
                 engine.backup(Path::new(COPY))?;
                 self.oracle.backed_up();

@@ -28,6 +28,10 @@ pub(crate) enum Step {
     Compact,
     /// Compaction of one segment.
     CompactOne(usize),
+    /// Slots that move to other shards.
+    Move(u64),
+    /// A rule that comes or goes.
+    Rule(u64),
     /// What the preparation thread does.
     Prepare(usize),
     /// A backup, over the last one.
@@ -56,11 +60,18 @@ pub(crate) struct Workload {
     written: u64,
     /// Compacts one segment or another all the time.
     compacts: bool,
+    /// Changes the placement again and again.
+    moves: bool,
 }
 
 impl Workload {
     pub(crate) fn new(seed: u64) -> Workload {
-        Workload { random: Random::new(seed), written: 0, compacts: seed % 4 == 2 }
+        Workload {
+            random: Random::new(seed),
+            written: 0,
+            compacts: seed % 4 == 2,
+            moves: seed % 4 == 1,
+        }
     }
 
     /// All keys that there can be.
@@ -73,6 +84,14 @@ impl Workload {
         if self.compacts && self.random.one_in(4) {
             let n = self.random.below(8) as usize;
             return if self.random.one_in(2) { Step::CompactOne(n) } else { Step::Checkpoint };
+        }
+        if self.moves && self.random.one_in(5) {
+            let n = self.random.next();
+            return match n % 5 {
+                0 => Step::Rule(n / 5),
+                1 => Step::Checkpoint,
+                _ => Step::Move(n / 5),
+            };
         }
         match self.random.below(40) {
             0..=13 => Step::One(key, Some(self.value())),

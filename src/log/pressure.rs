@@ -63,7 +63,8 @@ impl Pressure {
         self.micros.store(causes[0].max(causes[1]).max(most), Ordering::Relaxed);
     }
 
-    fn is_full(&self) -> bool {
+    /// Whether the room is used up.
+    pub(crate) fn is_full(&self) -> bool {
         self.room.load(Ordering::Relaxed) < 0
     }
 

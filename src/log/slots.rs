@@ -12,9 +12,13 @@
 use super::segment::{Raw, Segment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
+use crate::sys;
 use crate::sys::map::Mapping;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Bytes of a record that are asked for ahead.
+const WILL_NEED: usize = 4096;
 
 struct Slot {
     base: AtomicPtr<u8>,
@@ -152,9 +156,9 @@ impl SlotTable {
     pub(crate) fn prefetch(&self, at: Location) {
         let base = self.slots[at.slot as usize].base.load(Ordering::Relaxed);
         let address = base.wrapping_add(at.offset as usize);
-        crate::sys::prefetch(address);
-        crate::sys::prefetch(address.wrapping_add(64));
-        crate::sys::prefetch(address.wrapping_add(128));
+        sys::prefetch(address);
+        sys::prefetch(address.wrapping_add(64));
+        sys::prefetch(address.wrapping_add(128));
     }
 
     /// The value of the record at `at` if the record is a put of `key` that this process wrote.
@@ -169,6 +173,26 @@ impl SlotTable {
         let base = slot.base.load(Ordering::Acquire);
         // SAFETY: as in `record`.
         unsafe { Raw::value_of_put(base, len, at, key) }
+    }
+
+    /// Has the kernel begin to read the beginning of a record from the device, if it is not in
+    /// memory.
+    ///
+    /// # Safety
+    /// The caller holds an epoch guard, and an index entry names the slot.
+    pub(crate) unsafe fn will_need(&self, at: Location) {
+        let slot = &self.slots[at.slot as usize];
+        let (len, base) = (slot.len.load(Ordering::Acquire), slot.base.load(Ordering::Acquire));
+        if (at.offset as usize) < len {
+            sys::map::will_need(base.wrapping_add(at.offset as usize), WILL_NEED);
+        } else if len == 0 {
+            // SAFETY: the caller's promise.
+            let segment = unsafe { self.shared(at.slot) };
+            // A hint: what it cannot do is done by the read.
+            if let Ok(file) = segment.reading() {
+                file.will_need(u64::from(at.offset), WILL_NEED as u64);
+            }
+        }
     }
 
     /// The record at `at` if it is mapped, not yet verified. `None` says nothing: it takes

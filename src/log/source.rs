@@ -85,6 +85,11 @@ impl SegmentSource {
         }
     }
 
+    /// The id of the database.
+    pub(crate) fn database(&self) -> u64 {
+        self.database
+    }
+
     /// The file system that the files are in.
     pub(crate) fn io(&self) -> &dyn Io {
         &*self.io

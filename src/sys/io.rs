@@ -64,6 +64,10 @@ pub(crate) trait File: Send + Sync + Debug {
         let _ = (buf, offset);
         Ok(false)
     }
+    /// Has the system begin to read some bytes from the device, without waiting. A hint.
+    fn will_need(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
     /// Writes all of `buf`.
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()>;
     /// Sets the length; new bytes are zero.

@@ -83,6 +83,26 @@ impl Mapping {
     }
 }
 
+/// Has the kernel begin to read `len` bytes of mapped memory from their file, if the first of them
+/// is not in memory. Returns at once; a hint.
+pub(crate) fn will_need(address: *const u8, len: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let page = address.wrapping_sub(address as usize % PAGE).cast_mut().cast();
+        let mut resident = 0u8;
+        // SAFETY: neither call touches the memory; a range that is not mapped is an error.
+        unsafe {
+            if libc::mincore(page, PAGE, &mut resident) == 0 && resident & 1 == 0 {
+                let span = (address as usize % PAGE + len).next_multiple_of(PAGE);
+                libc::madvise(page, span, libc::MADV_WILLNEED);
+            }
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (address, len);
+}
+
 impl std::fmt::Debug for Mapping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Mapping({:p}, {} bytes)", self.address, self.len)

@@ -120,6 +120,13 @@ impl File for fs::File {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    fn will_need(&self, offset: u64, len: u64) {
+        let (offset, len) = (offset as libc::off_t, len as libc::off_t);
+        // SAFETY: a hint about an open descriptor.
+        unsafe { libc::posix_fadvise(self.as_raw_fd(), offset, len, libc::POSIX_FADV_WILLNEED) };
+    }
+
     fn write_all_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         FileExt::write_all_at(self, buf, offset)
     }

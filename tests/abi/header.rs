@@ -19,6 +19,10 @@ const SECTIONS: &[&str] = &[
     "durability",
     "iter",
     "stats",
+    "monitor",
+    "rules",
+    "rebalance",
+    "links",
 ];
 
 const OPEN: &str = "\

@@ -4,7 +4,7 @@
 use crate::compare;
 use std::fmt::Write;
 use std::mem::offset_of;
-use warp_engine::ffi::{batch::*, stats::*, status::*, value::*, version::*};
+use warp_engine::ffi::{batch::*, db::*, rules::*, stats::*, status::*, value::*, version::*};
 
 macro_rules! constants {
     ($text:ident: $($name:ident)*) => {
@@ -28,7 +28,7 @@ fn layout() -> String {
         WARP_ERR_INVALID_ARGUMENT WARP_ERR_IO WARP_ERR_CORRUPTION WARP_ERR_BUSY WARP_ERR_TIMEOUT
         WARP_ERR_NO_SPACE WARP_ERR_READ_ONLY WARP_ERR_TOO_LARGE WARP_ERR_UNSUPPORTED
         WARP_ERR_OUT_OF_MEMORY WARP_ERR_INTERNAL
-        WARP_PACKED_PUT WARP_PACKED_DELETE
+        WARP_PACKED_PUT WARP_PACKED_DELETE WARP_HOT WARP_WARM WARP_COLD WARP_RULE_PLACE WARP_RULE_LINK
     }
     let (size, align) = (size_of::<warp_status>(), align_of::<warp_status>());
     writeln!(text, "warp_status size {size} align {align}").unwrap();

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use warp_engine::{Batch, Db, Durability, Options};
+use warp_engine::{Batch, Db, Durability, Options, Rule};
 
 const WARP: &str = env!("CARGO_BIN_EXE_warp");
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/read_database.py");
@@ -162,6 +162,24 @@ fn the_reader_agrees_on_what_group_commit_writes() {
     crash_image(&dir, &image);
     db.close().unwrap();
     assert_eq!(compare(&image), compare(&dir));
+}
+
+#[test]
+fn the_reader_agrees_under_rules_and_after_moves() {
+    if !has_python() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let db = Db::open(Some(&path), &options(3, Durability::Process)).unwrap();
+    write(&db, 0);
+    db.add_rule(&Rule::parse("key:1*,key:2*,key:3*").unwrap()).unwrap();
+    (0..4096).step_by(5).for_each(|slot| drop(db.move_slot(slot, slot % 3)));
+    write(&db, 1);
+    db.compact().unwrap();
+    db.close().unwrap();
+    assert!(compare(&path) > 0);
+    assert_eq!(std::fs::read(path.join("CHECKPOINT")).unwrap()[8], 2, "the newer format");
 }
 
 #[test]

@@ -43,22 +43,23 @@ def read_file(directory, name):
 
 
 def small_file(directory, name, magic):
-    """The body of MANIFEST or CHECKPOINT, between the format version and the checksum."""
+    """The body of MANIFEST or CHECKPOINT, between the format version and the checksum; and the
+    format version."""
     data = read_file(directory, name)
     if len(data) < 16 or data[:8] != magic:
         raise Damage(f"{name}: no {magic!r} at offset 0")
     (version,) = struct.unpack_from("<I", data, 8)
     (crc,) = struct.unpack_from("<I", data, len(data) - 4)
-    if version != 1:
+    if version not in (1, 2):
         raise Damage(f"{name}: format {version}")
     if zlib.crc32(data[:-4]) != crc:
         raise Damage(f"{name}: checksum")
-    return data[12:-4]
+    return data[12:-4], version
 
 
 def read_manifest(directory):
     """Number of shards, and database id."""
-    body = small_file(directory, "MANIFEST", b"WARPMAN\x01")
+    body, _version = small_file(directory, "MANIFEST", b"WARPMAN\x01")
     shards, database = struct.unpack_from("<IQ", body)
     if len(body) != 4 + 8 + SECRET_LEN + 2 * SLOTS or not 1 <= shards <= 1024:
         raise Damage("MANIFEST: length or shards")
@@ -67,11 +68,36 @@ def read_manifest(directory):
     return shards, database
 
 
+def check_placement(body, shards):
+    """The placement table and the rules of a CHECKPOINT of format 2."""
+    if len(body) < 2 * SLOTS + 4 or max(struct.unpack_from(f"<{SLOTS}H", body)) >= shards:
+        raise Damage("CHECKPOINT: a placement slot of no shard")
+    (rules,) = struct.unpack_from("<I", body, 2 * SLOTS)
+    at = 2 * SLOTS + 4
+    for _ in range(rules):
+        flags, patterns = struct.unpack_from("<BB", body, at)
+        at += 2
+        if flags not in (1, 2, 3) or not 1 <= patterns <= 16:
+            raise Damage("CHECKPOINT: a rule that is none")
+        for _ in range(patterns):
+            (length,) = struct.unpack_from("<H", body, at)
+            pattern = body[at + 2 : at + 2 + length]
+            at += 2 + length
+            if len(pattern) != length or pattern.count(b"*") != 1:
+                raise Damage("CHECKPOINT: a pattern that is none")
+    if at != len(body):
+        raise Damage("CHECKPOINT: bytes behind the rules")
+
+
 def read_checkpoint(directory, shards):
     """For each log the ordinal that the checkpoint reaches, and all segments by generation."""
-    body = small_file(directory, "CHECKPOINT", b"WARPCHK\x01")
+    body, version = small_file(directory, "CHECKPOINT", b"WARPCHK\x01")
     _number, _image, _blocks, logs, segments = struct.unpack_from("<QQQII", body)
-    if logs != 2 * shards or len(body) != 32 + 24 * logs + 56 * segments:
+    length = 32 + 24 * logs + 56 * segments
+    if version == 2:
+        check_placement(body[length:], shards)
+        body = body[:length]
+    if logs != 2 * shards or len(body) != length:
         raise Damage("CHECKPOINT: length")
     reached = [struct.unpack_from("<QQQ", body, 32 + 24 * i)[0] for i in range(logs)]
     listed = {}

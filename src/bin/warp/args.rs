@@ -107,7 +107,24 @@ pub enum Command {
     Stress(Stress),
     /// Save what verifies of a damaged database into a new one, and list what is lost
     Repair(Repair),
+    /// List the rules by which keys belong together, add one, or remove one
+    #[command(after_long_help = RULES_HELP)]
+    Rules(Rules),
+    /// Move slots between shards until these hold alike
+    Rebalance(Database),
+    /// Link a key to another that is read with it
+    Link(Link),
+    /// Take a link away
+    Unlink(Unlink),
+    /// Write the value of a key and those of its partners, a record a line
+    Linked(Get),
 }
+
+const RULES_HELP: &str = "\
+A rule is a list of patterns with commas between them, each with one *, which stands for one byte or \
+more: user:*,profile:*,settings:*. What the star stands for names the group; the keys of a group \
+share a shard and lie beside each other on disk (place), and are read together (link). The first \
+pattern names the primary of a group. The first rule with a pattern that fits a key counts.";
 
 const BACKUP_HELP: &str = "\
 The database is opened for writing, so that what it holds is on the device before it is copied, \
@@ -127,6 +144,55 @@ array and one copy, a put one copy and its checksum, a durable put one write and
 prepared file. It never deletes, grows, locks or recovers; the ratio says what these cost.
 
 -o sets options of the databases that are measured.";
+
+#[derive(Args)]
+pub struct Rules {
+    #[command(flatten)]
+    pub database: Database,
+    /// Add a rule, such as user:*,profile:*
+    #[arg(long, value_name = "PATTERNS")]
+    pub add: Option<String>,
+    /// Remove the rule that begins with this pattern
+    #[arg(long, value_name = "PATTERN", conflicts_with = "add")]
+    pub remove: Option<String>,
+    /// The new rule places and does not link
+    #[arg(long, requires = "add")]
+    pub only_place: bool,
+    /// The new rule links and does not place
+    #[arg(long, requires = "add", conflicts_with = "only_place")]
+    pub only_link: bool,
+}
+
+#[derive(Args)]
+pub struct Link {
+    #[command(flatten)]
+    pub database: Database,
+    /// The key that is read first
+    #[arg(value_name = "KEY")]
+    pub from: OsString,
+    /// The key that is read with it
+    #[arg(value_name = "PARTNER")]
+    pub to: OsString,
+    /// How strong the link is, above 0, up to 1
+    #[arg(long, default_value_t = 1.0)]
+    pub strength: f32,
+    #[command(flatten)]
+    pub spelling: Spelling,
+}
+
+#[derive(Args)]
+pub struct Unlink {
+    #[command(flatten)]
+    pub database: Database,
+    /// The key that is read first
+    #[arg(value_name = "KEY")]
+    pub from: OsString,
+    /// The key that is read with it
+    #[arg(value_name = "PARTNER")]
+    pub to: OsString,
+    #[command(flatten)]
+    pub spelling: Spelling,
+}
 
 #[derive(Args)]
 pub struct Database {
@@ -271,6 +337,8 @@ pub enum Bench {
     Core(BenchCore),
     /// Mixed reads and writes, zipfian, from few threads to many, beside the target
     Sweep(BenchSweep),
+    /// Every feature on against off, on data with relations
+    Features(BenchFeatures),
     /// The process that core kills to measure the open after it
     #[command(hide = true)]
     Child(BenchChild),
@@ -326,6 +394,27 @@ pub struct BenchSweep {
     /// How long each number of threads runs
     #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
     pub seconds: f64,
+}
+
+#[derive(Args)]
+pub struct BenchFeatures {
+    /// Bytes of data, about, such as 64M or 1G
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size)]
+    pub data: u64,
+    /// Numbers of threads, where a measure takes several
+    #[arg(long, value_name = "N,N…", value_delimiter = ',', default_values_t = [1, 2])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Vec<u32>,
+    /// Trials of which the median is taken
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub trials: u32,
+    /// Measure only the features with this in their name
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+    /// Make the temporary directory in this one instead of the system's
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -432,6 +521,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
     Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+/// A size with an optional `K`, `M` or `G`.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size is a whole number with or without K, M or G, such as 256M".to_owned();
+    let shift = match text.chars().last().ok_or_else(wrong)? {
+        'K' => 10,
+        'M' => 20,
+        'G' => 30,
+        _ => 0,
+    };
+    let digits = if shift > 0 { &text[..text.len() - 1] } else { text };
+    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift)).ok_or_else(wrong)
 }
 
 fn option_pair(text: &str) -> Result<(String, String), String> {

@@ -1,7 +1,7 @@
 //! `warp bench`: the benchmark of [`crate::bench`] in a temporary directory, as a table or JSON.
 
-use crate::args::{Bench, BenchChild, BenchCore, BenchPlace, BenchSweep, Global};
-use crate::bench::{self, killed, sweep};
+use crate::args::{Bench, BenchChild, BenchCore, BenchFeatures, BenchPlace, BenchSweep, Global};
+use crate::bench::{self, features, killed, sweep};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ pub fn run(global: &Global, bench: &Bench) -> Outcome {
     match bench {
         Bench::Core(args) => core(global, args),
         Bench::Sweep(args) => sweep(global, args),
+        Bench::Features(args) => features(global, args),
         Bench::Child(args) => child(args),
     }
 }
@@ -75,6 +76,42 @@ fn sweep(global: &Global, args: &BenchSweep) -> Outcome {
         return output::line(serde_json::json!({"bench": "sweep", "cores": cores(), "rows": rows}));
     }
     Ok(())
+}
+
+fn features(global: &Global, args: &BenchFeatures) -> Outcome {
+    let config = features::Config {
+        bytes: args.data,
+        threads: args.threads.iter().map(|&t| u64::from(t)).collect(),
+        trials: args.trials as usize,
+        options: global.options.clone(),
+        only: args.only.clone().unwrap_or_default(),
+    };
+    let scratch = Scratch::new(args.dir.as_deref())?;
+    let (mut rows, mut shown) = (Vec::new(), Ok(()));
+    let mut show = |text: String| {
+        if !global.json && shown.is_ok() {
+            shown = output::line(text);
+        }
+    };
+    show(format!("{} bytes, {} cores, in {}", args.data, cores(), scratch.0.display()));
+    show(features::Row::HEAD.to_owned());
+    features::run(&scratch.0, &config, &mut |row| {
+        show(row.to_string());
+        rows.push(serde_json::json!({
+            "feature": row.feature,
+            "measure": row.measure,
+            "off": row.off,
+            "on": row.on,
+            "unit": row.unit,
+        }));
+    })?;
+    if global.json {
+        let cores = cores();
+        return output::line(
+            serde_json::json!({"bench": "features", "data": args.data, "cores": cores, "rows": rows}),
+        );
+    }
+    shown
 }
 
 /// The process that `warp bench core` kills.

@@ -20,13 +20,16 @@ mod delete;
 mod dump;
 mod failure;
 mod get;
+mod links;
 mod load;
 mod open;
 mod output;
 mod progress;
 mod put;
+mod rebalance;
 mod repair;
 mod restore;
+mod rules;
 mod scan;
 mod stats;
 mod stress;
@@ -83,6 +86,11 @@ fn run(cli: Cli) -> Outcome {
         Command::Crashtest(args) => crashtest::run(global, &args),
         Command::Stress(args) => stress::run(global, &args),
         Command::Repair(args) => repair::run(global, &args),
+        Command::Rules(args) => rules::run(global, &args),
+        Command::Rebalance(args) => rebalance::run(global, &args),
+        Command::Link(args) => links::link(global, &args),
+        Command::Unlink(args) => links::unlink(global, &args),
+        Command::Linked(args) => links::linked(global, &args),
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`mixed`] | reads and writes together: 2 and 24 threads, and the latencies of 1 |
 //! | [`durable`] | puts that are on the device when they return: 1, 8 and 24 threads |
 //! | [`killed`] | open after SIGKILL under load |
+//! | [`features`] | every feature on against off, on data with relations |
 //! | [`sweep`] | mixed load from 1 to 24 threads, beside the target, and its [`contention`] |
 //!
 //! Figures of [`loads`], [`mixed`] and [`durable`] are medians of rounds in which the engine and
@@ -20,9 +21,11 @@ mod abi;
 pub mod contention;
 mod durable;
 mod empty;
+pub mod features;
 pub mod killed;
 mod loads;
 mod mixed;
+mod related;
 pub mod sweep;
 mod workload;
 mod yardstick;
