@@ -206,3 +206,104 @@ fn salt(load: Load) -> u64 {
         Load::Latest => 5,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Each;
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    /// A store that may answer wrongly once in a while.
+    #[derive(Default)]
+    struct Fake {
+        records: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
+        gets: AtomicU64,
+        /// What happens to the value of every hundredth get.
+        damage: Option<fn(&mut Vec<u8>)>,
+    }
+
+    impl Store for Fake {
+        fn session(&self) -> Box<dyn Session + '_> {
+            Box::new(FakeSession(self))
+        }
+
+        fn close(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    struct FakeSession<'a>(&'a Fake);
+
+    impl Session for FakeSession<'_> {
+        fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+            self.0.records.lock().unwrap().insert(key.to_vec(), value.to_vec());
+            Ok(())
+        }
+
+        fn get(&mut self, key: &[u8], buf: &mut [u8]) -> Result<Option<usize>> {
+            let records = self.0.records.lock().unwrap();
+            let Some(mut value) = records.get(key).cloned() else { return Ok(None) };
+            if self.0.gets.fetch_add(1, Ordering::Relaxed) % 100 == 99 {
+                self.0.damage.iter().for_each(|damage| damage(&mut value));
+            }
+            buf[..value.len()].copy_from_slice(&value);
+            Ok(Some(value.len()))
+        }
+
+        fn delete(&mut self, key: &[u8]) -> Result<()> {
+            self.0.records.lock().unwrap().remove(key);
+            Ok(())
+        }
+
+        fn batch(&mut self, pairs: &[Pair]) -> Result<()> {
+            pairs.iter().try_for_each(|Pair { key, value }| match value {
+                Some(value) => self.put(key, value),
+                None => self.delete(key),
+            })
+        }
+
+        fn iterate(&mut self, _each: Each) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    const LOADS: [Load; 7] = [
+        Load::Get { zipfian: false },
+        Load::Get { zipfian: true },
+        Load::MultiGet { keys: 32 },
+        Load::Mixed { reads: 50, modify: false },
+        Load::Mixed { reads: 50, modify: true },
+        Load::Batch { pairs: 10 },
+        Load::Latest,
+    ];
+
+    /// Fills a store and runs a load; whether it was content.
+    fn content(damage: Option<fn(&mut Vec<u8>)>, missing: u64, load: Load) -> bool {
+        const KEYS: u64 = 1000;
+        let store = Fake { damage, ..Fake::default() };
+        let shape = Shape { key_len: 16, value_len: 100 };
+        let session = &mut *store.session();
+        for n in missing..KEYS {
+            let one = pair(&shape, n, 1);
+            session.put(&one.key, one.value.as_deref().unwrap()).unwrap();
+        }
+        let inserted: Vec<AtomicU64> = (0..2).map(|_| AtomicU64::new(0)).collect();
+        let zipf = &Zipf::new(KEYS);
+        let view = View { store: &store, shape, zipf, keys: KEYS, seed: 1, inserted: &inserted };
+        view.measure(2, Duration::from_millis(50), load).is_ok()
+    }
+
+    #[test]
+    fn a_wrong_answer_is_noticed_by_every_load_that_reads() {
+        for load in LOADS {
+            assert!(content(None, 0, load), "{load:?}");
+            if matches!(load, Load::Batch { .. }) {
+                continue;
+            }
+            assert!(!content(Some(|value| value[99] ^= 1), 0, load), "{load:?}");
+            assert!(!content(Some(|value| value.truncate(50)), 0, load), "{load:?}");
+            assert!(!content(None, 500, load), "{load:?}");
+        }
+    }
+}

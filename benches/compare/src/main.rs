@@ -120,7 +120,7 @@ fn run(args: &[&str]) -> Result<()> {
     facts.load[1] = facts::load();
     std::fs::create_dir_all(&options.out)?;
     let run = Run { facts, data: plan.data, rows };
-    std::fs::write(options.out.join("results.json"), serde_json::to_string_pretty(&run)? + "\n")?;
+    std::fs::write(options.out.join("results.json"), run.to_json()?)?;
     report::write(&run, &options.out)?;
     eprintln!("warp-compare: {:.0} s, see {}", run.facts.seconds, options.out.display());
     Ok(())

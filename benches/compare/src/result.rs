@@ -75,3 +75,17 @@ pub struct Run {
     pub data: Vec<Data>,
     pub rows: Vec<Row>,
 }
+
+impl Run {
+    /// One line for each row, so that two runs can be compared line by line.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        let rows: Vec<String> =
+            self.rows.iter().map(serde_json::to_string).collect::<serde_json::Result<_>>()?;
+        Ok(format!(
+            "{{\"facts\":{},\n\"data\":{},\n\"rows\":[\n{}\n]}}\n",
+            serde_json::to_string_pretty(&self.facts)?,
+            serde_json::to_string(&self.data)?,
+            rows.join(",\n")
+        ))
+    }
+}

@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_value_is_recognised_and_any_changed_byte_is_seen() {
-        for value_len in [8, 16, 100, 150, 1024] {
+        for value_len in [8, 24, 100, 150, 1024] {
             let shape = Shape { key_len: 16, value_len };
             let mut value = shape.value();
             shape.fill(&mut value, 7, 9);
