@@ -19,15 +19,20 @@ pub fn gather(dir: &Path, seed: u64, span_ms: u64) -> Facts {
         processor: after(&file("/proc/cpuinfo"), "model name"),
         cores: std::thread::available_parallelism().map_or(0, usize::from),
         memory_bytes: kib.unwrap_or(0) << 10,
-        kernel: output("uname", &["-sr"]),
-        file_system: output("stat", &["-f", "-c", "%T", &dir]),
+        // The version, without what a builder put behind it.
+        kernel: output("uname", &["-sr"]).split('-').next().unwrap_or_default().to_owned(),
+        file_system: output("df", &["--output=fstype", &dir])
+            .lines()
+            .last()
+            .unwrap_or("")
+            .to_owned(),
         load: [load(); 2],
         commit: output("git", &["rev-parse", "--short", "HEAD"]),
         date: output("date", &["-u", "+%F"]),
         seconds: 0.0,
         seed,
         span: span_ms as f64 / 1e3,
-        command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+        command: command(std::env::args().skip(1)),
         stores: KINDS.iter().map(|kind| [kind.name.to_owned(), (kind.describe)()]).collect(),
     }
 }
@@ -41,4 +46,16 @@ pub fn load() -> f64 {
 fn output(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).trim().to_owned())
+}
+
+/// The command line, without the directory of the databases, which is gone afterwards.
+fn command(mut args: impl Iterator<Item = String>) -> String {
+    let mut kept = Vec::new();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--dir" => drop(args.next()),
+            _ => kept.push(arg),
+        }
+    }
+    kept.join(" ")
 }

@@ -90,7 +90,7 @@ fn stores_with<'a>(rows: &[&'a Row], has: impl Fn(&Row) -> bool) -> Vec<&'a str>
 }
 
 /// Room for the legend to the right of what is drawn.
-const LEGEND: f64 = 1.2;
+const LEGEND: f64 = 1.28;
 
 fn short(value: f64) -> String {
     match value {
@@ -192,7 +192,7 @@ fn rates(canvas: &Canvas, title: &str, rows: &[&Row]) -> Result<bool> {
         .x_label_area_size(45)
         .y_label_area_size(65)
         .build_cartesian_2d(0f64..columns, y.clone().log_scale())?;
-    mesh(&mut chart, "", "operations a second", &|_| String::new(), &|v| short(*v), shown.len())?;
+    mesh(&mut chart, "", "operations a second", &|_| String::new(), &|v| short(*v), 1)?;
     let width = 0.86 / stores.len() as f64;
     for (i, store) in stores.iter().enumerate() {
         let bars = shown.iter().enumerate().filter_map(|(group, &one)| {
@@ -213,8 +213,9 @@ fn rates(canvas: &Canvas, title: &str, rows: &[&Row]) -> Result<bool> {
     let step = f64::from(right - left) / columns;
     for (group, (name, threads)) in shown.iter().enumerate() {
         let (first, second) = name.split_once(' ').unwrap_or((name, ""));
+        let second = second.replace("5 zipfian", "5").replace("50 zipfian", "50");
         let second = match threads {
-            1 => second.to_owned(),
+            1 => second,
             _ => format!("{second} ×{threads}"),
         };
         let x = left + (step * (group as f64 + 0.5)) as i32;
