@@ -75,16 +75,14 @@ fn collisions(puts: &[u64], threads: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::collisions;
-
     #[test]
     fn puts_collide_as_often_as_their_spread_says() {
-        assert_eq!(collisions(&[10, 10], 1), 0.0);
-        assert!((collisions(&[10, 10], 2) - 0.5).abs() < 1e-9);
+        assert_eq!(super::collisions(&[10, 10], 1), 0.0);
+        assert!((super::collisions(&[10, 10], 2) - 0.5).abs() < 1e-9);
         // All in one shard: every put meets another.
-        assert!((collisions(&[0, 7, 0], 2) - 1.0).abs() < 1e-9);
-        let even = collisions(&[5; 24], 2);
+        assert!((super::collisions(&[0, 7, 0], 2) - 1.0).abs() < 1e-9);
+        let even = super::collisions(&[5; 24], 2);
         assert!((even - 1.0 / 24.0).abs() < 1e-9);
-        assert_eq!(collisions(&[], 2), 0.0);
+        assert_eq!(super::collisions(&[], 2), 0.0);
     }
 }
