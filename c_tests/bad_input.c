@@ -53,7 +53,7 @@ static void damaged_and_newer_files(void) {
     with_byte("MANIFEST", 40, -1, WARP_ERR_CORRUPTION, "MANIFEST");
     with_byte("CHECKPOINT", 20, -1, WARP_ERR_CORRUPTION, "CHECKPOINT");
     with_byte("MANIFEST", 8, 2, WARP_ERR_UNSUPPORTED, "format 2 is newer");
-    with_byte("CHECKPOINT", 8, 2, WARP_ERR_UNSUPPORTED, "format 2 is newer");
+    with_byte("CHECKPOINT", 8, 3, WARP_ERR_UNSUPPORTED, "format 3 is newer");
 }
 
 static void missing_files(void) {

@@ -200,6 +200,7 @@ fn assemble(
         manifest.database,
         opens,
         slots.clone(),
+        options.durability,
     );
     let memory = memory::Memory::new(options.memory_limit, manifest.shards);
     if dir.is_some() {

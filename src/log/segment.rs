@@ -560,6 +560,14 @@ impl Segment {
         }
     }
 
+    /// Asks for pages of the smallest size. A store through the mapping makes the whole page
+    /// dirty, and the next sync writes it.
+    pub(crate) fn map_small(&self) {
+        if let Some(map) = self.mapping() {
+            map.advise_small();
+        }
+    }
+
     /// Makes pages present ahead of their first touch.
     pub(crate) fn populate(&self, from: usize, to: usize) {
         if let Some(map) = self.mapping() {

@@ -11,6 +11,7 @@ use super::pressure::Pressure;
 use super::segment::{file_name, Identity, Segment, SEGMENT_MAX, SEGMENT_MIN};
 use super::slots::SlotTable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Durability;
 use crate::sabotage::{self, Sabotage};
 use crate::sync::Mutex;
 use crate::sys::io::Io;
@@ -40,6 +41,8 @@ pub(crate) struct SegmentSource {
     segment_max: AtomicUsize,
     /// Largest segment that is made for one long record.
     largest: AtomicU64,
+    /// Whether what is appended is synced soon, again and again.
+    syncs_often: bool,
     database: u64,
     /// The next generation: the number of this opening of the database in the high half, so that
     /// no generation is used twice even if the files that would show it are lost.
@@ -66,8 +69,10 @@ impl SegmentSource {
         database: u64,
         opens: u64,
         slots: Arc<SlotTable>,
+        durability: Durability,
     ) -> Self {
         SegmentSource {
+            syncs_often: matches!(durability, Durability::Periodic | Durability::Sync),
             dir,
             io: pool.io.clone(),
             pool,
@@ -166,7 +171,9 @@ impl SegmentSource {
         let Some(dir) = &self.dir else {
             let map = self.anonymous.map(capacity, urgent)?;
             let segment = Segment::in_anonymous(id, map);
-            self.map_huge(&segment);
+            if self.ahead(usize::MAX) >= HUGE_PAGE {
+                segment.map_huge();
+            }
             return Ok(segment);
         };
         let path = dir.join(file_name(generation));
@@ -190,14 +197,17 @@ impl SegmentSource {
         };
         self.dir_dirty.store(true, Ordering::Release);
         let segment = Segment::create(id, map, file, path, self.pool.clone());
-        self.map_huge(&segment);
+        self.choose_pages(&segment);
         self.populate(&segment, 0, populate.min(capacity));
         Ok(segment)
     }
 
-    /// Asks for huge pages, unless memory is so short that they would be a large part of it.
-    fn map_huge(&self, segment: &Segment) {
-        if self.ahead(usize::MAX) >= HUGE_PAGE {
+    /// Asks for huge pages, unless memory is so short that they would be a large part of it, or
+    /// each sync would write a whole one for the few bytes that are new in it.
+    fn choose_pages(&self, segment: &Segment) {
+        if self.syncs_often {
+            segment.map_small();
+        } else if self.ahead(usize::MAX) >= HUGE_PAGE {
             segment.map_huge();
         }
     }

@@ -73,6 +73,15 @@ impl Mapping {
         let _ = (from, to);
     }
 
+    /// Asks for single pages: without read-ahead, which brings them in larger and larger pieces.
+    pub(crate) fn advise_small(&self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the range is this mapping.
+        unsafe {
+            libc::madvise(self.address.cast(), self.len, libc::MADV_RANDOM);
+        }
+    }
+
     /// Asks for huge pages.
     pub(crate) fn advise_huge(&self) {
         #[cfg(target_os = "linux")]
