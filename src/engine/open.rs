@@ -119,6 +119,11 @@ impl Engine {
             engine.mark(State { clean: false, opens, boot })?;
             engine.remove_old_images(&checkpoint);
             engine.seal_large_segments();
+            if engine.is_sync() && engine.opened.replayed > 0 {
+                // What a killed process had written and not synced is there again, for everybody
+                // to read: it must not go with the power after all.
+                engine.run_pass(engine.token())?;
+            }
         } else {
             engine.halt(Error::new(
                 ErrorKind::ReadOnly,

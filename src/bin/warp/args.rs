@@ -428,8 +428,9 @@ pub struct BenchChild {
 
 #[derive(Args)]
 pub struct Crashtest {
-    /// What crashes: sim is a simulated disk that loses power at every call, kill is processes that
-    /// are killed, syscall is processes whose system calls are made to fail (needs strace)
+    /// What crashes: sim is a simulated disk that loses power at every call, resurrection is long
+    /// lives of deletes and compactions on it, kill is processes that are killed, syscall is
+    /// processes whose system calls are made to fail (needs strace)
     #[arg(long, value_enum, default_value = "sim")]
     pub mode: CrashMode,
     /// How long: 90s, 10m, 2h
@@ -438,6 +439,9 @@ pub struct Crashtest {
     /// First seed; a violation names the one that repeats it
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// End resurrection after so many rounds, however long they take
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u64>,
     /// Be a child of kill or syscall in this directory
     #[arg(long, hide = true, value_names = ["DIR", "DURABILITY", "OPERATIONS"], num_args = 3)]
     pub child: Option<Vec<String>>,
@@ -446,6 +450,7 @@ pub struct Crashtest {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CrashMode {
     Sim,
+    Resurrection,
     Kill,
     Syscall,
 }
