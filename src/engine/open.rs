@@ -12,7 +12,7 @@
 use super::links::Links;
 use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE, UNSYNCED};
 use super::placement::{Map, Placement};
-use super::{cache, checkpoint, commit, durability, linkfile, memory, recovery, stats};
+use super::{cache, checkpoint, commit, durability, linkfile, memory, publish, recovery, stats};
 use super::{Engine, Home, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Hasher, SECRET_LEN, SLOTS};
@@ -118,6 +118,7 @@ impl Engine {
         if !options.read_only {
             engine.mark(State { clean: false, opens, boot })?;
             engine.remove_old_images(&checkpoint);
+            publish::remove(&*io, dir);
             engine.seal_large_segments();
             if engine.is_sync() && engine.opened.replayed > 0 {
                 // What a killed process had written and not synced is there again, for everybody

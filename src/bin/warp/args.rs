@@ -77,8 +77,9 @@ pub enum Command {
     Delete(Delete),
     /// List keys and values as lines, in no particular order
     Scan(Scan),
-    /// Show counters and sizes
-    Stats(Database),
+    /// Show counters and sizes, also of a database that another process has open
+    #[command(after_long_help = STATS_HELP)]
+    Stats(StatsArgs),
     /// Store the records of a file or of standard input, in batches
     #[command(after_long_help = TEXT_HELP)]
     Load(Load),
@@ -136,6 +137,12 @@ directory to another device to survive the loss of this one.
 
 A backup that has been opened for writing is a database of its own, and no longer brought up to \
 date. Open it with restore, or read-only (get, scan, dump, verify), to keep it a backup.";
+
+const STATS_HELP: &str = "\
+A process that has a database open writes its statistics into the directory, about once a second while \
+anything changes; --watch shows them live, without opening or locking anything, and waits while \
+the database is closed. Without a terminal, or with --json, it prints a line for each reading. \
+Counters run from the open of the process that counts.";
 
 const BENCH_HELP: &str = "\
 Every value that is read is checked, and figures are medians of rounds in which the engine and the \
@@ -199,6 +206,21 @@ pub struct Database {
     /// Directory of the database
     #[arg(value_name = "DB")]
     pub path: PathBuf,
+}
+
+#[derive(Args)]
+pub struct StatsArgs {
+    #[command(flatten)]
+    pub database: Database,
+    /// Show what the process that has the database open does, again and again
+    #[arg(long)]
+    pub watch: bool,
+    /// Seconds between two readings
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds, requires = "watch")]
+    pub interval: f64,
+    /// Leave after so many readings
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub count: Option<u64>,
 }
 
 /// How bytes are spelled on the command line.
@@ -560,8 +582,9 @@ mod tests {
 
     #[test]
     fn every_command_takes_the_database_first() {
-        // The benchmark and the crash test make databases of their own.
-        let takes_one = |c: &&clap::Command| !["bench", "crashtest"].contains(&c.get_name());
+        // The benchmark, the crash test and the stress test make databases of their own.
+        let own = ["bench", "crashtest", "stress"];
+        let takes_one = |c: &&clap::Command| !own.contains(&c.get_name());
         for command in Cli::command().get_subcommands().filter(takes_one) {
             let first = command.get_positionals().next().expect("a positional argument");
             assert_eq!(first.get_id(), "path", "warp {}", command.get_name());
