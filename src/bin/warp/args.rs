@@ -361,6 +361,11 @@ pub enum Bench {
     Sweep(BenchSweep),
     /// Every feature on against off, on data with relations
     Features(BenchFeatures),
+    /// Overwrite a whole data set many times: the space it takes, and the tail of the latencies
+    Overwrite(BenchOverwrite),
+    /// Data larger than memory: every value checked, the resident size beside the limit, and the
+    /// cache's hit ratio beside LRU's and the best possible
+    LargerThanMemory(BenchLarger),
     /// The process that core kills to measure the open after it
     #[command(hide = true)]
     Child(BenchChild),
@@ -437,6 +442,52 @@ pub struct BenchFeatures {
     /// Make the temporary directory in this one instead of the system's
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct BenchOverwrite {
+    #[command(flatten)]
+    pub place: BenchPlace,
+    /// Rounds, in each of which there are as many puts as keys
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rounds: u32,
+    /// Which keys are overwritten
+    #[arg(long, value_enum, default_value = "uniform")]
+    pub distribution: Distribution,
+}
+
+#[derive(Args)]
+pub struct BenchLarger {
+    /// Bytes of keys and values; K, M and G are powers of 1,024
+    #[arg(long, value_name = "SIZE", default_value = "10G", value_parser = size)]
+    pub data: u64,
+    /// The limit that the database is opened with
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size)]
+    pub memory_limit: u64,
+    /// How long the load runs after the data are there
+    #[arg(long, value_name = "M", default_value_t = 10.0)]
+    pub minutes: f64,
+    /// Threads, each with keys of its own
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub threads: u64,
+    /// Of a hundred operations, so many are reads; the rest are overwrites
+    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=100))]
+    pub reads: u64,
+    /// Durability of the database: none, process, periodic or sync
+    #[arg(long, value_name = "NAME", default_value = "process")]
+    pub durability: String,
+    /// Make the temporary directory in this one instead of the system's
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Distribution {
+    Uniform,
+    Zipfian,
 }
 
 #[derive(Args)]
