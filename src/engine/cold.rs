@@ -54,6 +54,11 @@ impl<'g> Cold<'g> {
         Cold { nowait: true, ..Cold::default() }
     }
 
+    /// For statistics: it waits for nothing, and leaves the cache and its figures as they are.
+    pub(crate) fn glance() -> Cold<'g> {
+        Cold { nowait: true, uncached: true, ..Cold::default() }
+    }
+
     /// For recovery, which compares each record once.
     pub(crate) fn uncached() -> Cold<'g> {
         Cold { uncached: true, ..Cold::default() }

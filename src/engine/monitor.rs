@@ -581,7 +581,7 @@ impl Engine {
             keys: Vec::new(),
         };
         drop(figures);
-        let key = |(hash, n): (KeyHash, f64)| Some((self.key_of(hash, Cold::nowait())?, share(n)));
+        let key = |(hash, n): (KeyHash, f64)| Some((self.key_of(hash, Cold::glance())?, share(n)));
         load.keys = hot.into_iter().filter_map(key).collect();
         load
     }

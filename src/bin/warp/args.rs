@@ -634,8 +634,8 @@ mod tests {
     #[test]
     fn every_command_takes_the_database_first() {
         // The benchmark, the crash test and the stress test make databases of their own.
-        let own = ["bench", "crashtest", "stress"];
-        let takes_one = |c: &&clap::Command| !own.contains(&c.get_name());
+        let takes_one =
+            |c: &&clap::Command| !["bench", "crashtest", "stress"].contains(&c.get_name());
         for command in Cli::command().get_subcommands().filter(takes_one) {
             let first = command.get_positionals().next().expect("a positional argument");
             assert_eq!(first.get_id(), "path", "warp {}", command.get_name());
