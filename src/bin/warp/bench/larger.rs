@@ -245,13 +245,11 @@ pub fn run(dir: &Path, config: &Config, tell: &mut dyn FnMut(&str)) -> Result<Ou
         (outcome.resident_peak, outcome.samples, outcome.above) =
             (seen.peak, seen.samples, seen.above);
         let after = json(&db);
-        let rise = |names| number(&after, names).saturating_sub(number(&before, names));
-        outcome.hits = rise(["/cache/hits", "/cache_hits"]);
-        outcome.misses = rise(["/cache/misses", "/cache_misses"]);
-        outcome.cache_bytes = number(&after, ["/cache/capacity", "/cache_bytes"]);
-        let sum = |names: [&str; 2]| names.iter().map(|name| number(&after, [name, name])).sum();
-        let mapped: u64 = sum(["/memory/active_bytes", "/memory/sealed_bytes"]);
-        mapped
+        let rise = |name| number(&after, name).saturating_sub(number(&before, name));
+        outcome.hits = rise("/cache/hits");
+        outcome.misses = rise("/cache/misses");
+        outcome.cache_bytes = number(&after, "/cache/capacity");
+        number(&after, "/memory/active_bytes") + number(&after, "/memory/sealed_bytes")
     });
     outcome.reads = load.reads.load(Ordering::Relaxed);
     outcome.writes = load.writes.load(Ordering::Relaxed);
@@ -288,9 +286,9 @@ fn json(db: &Db) -> serde_json::Value {
     serde_json::from_str(&db.stats_json()).unwrap_or_default()
 }
 
-/// The number under the first of these names that is there; 0 if none is.
-fn number(stats: &serde_json::Value, names: [&str; 2]) -> u64 {
-    names.iter().find_map(|name| stats.pointer(name)?.as_u64()).unwrap_or(0)
+/// The number at a JSON pointer; 0 if there is none.
+fn number(stats: &serde_json::Value, pointer: &str) -> u64 {
+    stats.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0)
 }
 
 /// The accesses of the trace that go to the cache: reads of what was written longer ago than `mapped`
