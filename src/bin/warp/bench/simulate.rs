@@ -104,6 +104,8 @@ fn min(trace: &[Access], budget: u64) -> Simulated {
 #[cfg(test)]
 mod tests {
     #[allow(unused_imports, reason = "cargo bench has no test harness")]
+    use super::super::workload::mix;
+    #[allow(unused_imports, reason = "cargo bench has no test harness")]
     use super::*;
 
     fn reads(keys: &[u64]) -> Vec<Access> {
@@ -137,8 +139,7 @@ mod tests {
     #[test]
     fn min_is_the_best_that_there_is_and_lru_is_no_better() {
         for seed in 0..200u64 {
-            let key = |i: u64| (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ i << 40) >> 61;
-            let keys: Vec<u64> = (0..12).map(key).collect();
+            let keys: Vec<u64> = (0..12).map(|i| mix(seed << 8 | i) % 5).collect();
             let (lru, min) = simulate(&reads(&keys), 20);
             assert_eq!(min.hits, best(&keys, &[], 2), "{keys:?}");
             assert!(lru.hits <= min.hits, "{keys:?}");
