@@ -1,7 +1,8 @@
 //! Opening and closing.
 //!
 //! Steps of open: take the directory's lock (waiting with backoff); read MANIFEST, STATE and
-//! CHECKPOINT, or create them; recover; mark STATE as not clean, synced; start the upkeep threads.
+//! CHECKPOINT, or create them; recover; mark STATE as not clean, synced; under `durability=sync`, sync
+//! what was replayed, which everybody can read from now on; start the upkeep threads.
 //! A new database exists once its MANIFEST does, which is written last. STATE comes after the names
 //! of MANIFEST and of the directory are on the device, so it is never there without them.
 //!
