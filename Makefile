@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help setup test fuzz tsan demo bench-bindings install clean
+.PHONY: all help setup test fuzz tsan demo bench bench-quick bench-bindings install clean
 
 all:
 	@scripts/build.sh
@@ -14,6 +14,8 @@ help:
 	@echo 'make fuzz             feed every decoder hostile bytes for 20 seconds each; needs nightly'
 	@echo 'make tsan             tests with threads under ThreadSanitizer; needs nightly, minutes'
 	@echo 'make demo             load a data set from C, be killed, lose nothing; a minute'
+	@echo 'make bench            the engine beside other stores, into docs/benchmarks; hours'
+	@echo 'make bench-quick      the same with less data; 3 minutes after the build'
 	@echo 'make bench-bindings   what a call costs in Go and Elixir beside the same in C; minutes'
 	@echo 'make install          header, libraries, pkg-config and CMake files, and warp;'
 	@echo '                      PREFIX is $(PREFIX), DESTDIR is put before it'
@@ -36,6 +38,12 @@ tsan:
 
 demo:
 	@scripts/demo.sh
+
+bench:
+	@scripts/bench.sh
+
+bench-quick:
+	@scripts/bench.sh --quick
 
 bench-bindings:
 	@scripts/bench-bindings.sh

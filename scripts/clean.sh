@@ -3,4 +3,4 @@
 . "$(dirname "$0")/lib.sh"
 
 cargo clean
-rm -rf build build-* bindings/elixir/_build bindings/elixir_drop_in/_build
+rm -rf benches/compare/target build build-* bindings/elixir/_build bindings/elixir_drop_in/_build

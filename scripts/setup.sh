@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the tools are there: setup.sh [build|demo|c|cpp|go|elixir|cross|rust-lints]...
+# Makes sure that the tools are there: setup.sh [build|demo|c|cpp|go|elixir|cross|compare|rust-lints]...
 #
 # What is missing is installed from Debian's packages, as root or through sudo where that asks
 # for no password. Otherwise the script says what to install and fails. Rust is never installed
@@ -46,8 +46,14 @@ tools_of() {
             tools_of go
             tools_of elixir
             ;;
+        compare)
+            tools_of cpp
+            echo "file:/usr/include/lmdb.h liblmdb-dev"
+            echo "file:/usr/include/rocksdb/db.h librocksdb-dev"
+            echo "file:/usr/include/tkrzw_dbm_hash.h libtkrzw-dev"
+            ;;
         rust-lints) ;;
-        *) die "there is no group $1; the groups are build demo c cpp go elixir cross rust-lints" ;;
+        *) die "there is no group $1; the groups are build demo c cpp go elixir cross compare rust-lints" ;;
     esac
 }
 
@@ -58,6 +64,7 @@ is_there() {
             # An Erlang that is not Debian's has its headers below its own root.
             [ -e "${1#file:}" ] || { have erl && [ -e "$(erlang_root)/${1#file:/usr/lib/erlang/}" ]; }
             ;;
+        file:*) [ -e "${1#file:}" ] ;;
     esac
 }
 

@@ -71,6 +71,8 @@ fn sweep(global: &Global, args: &BenchSweep) -> Outcome {
                 "target": row.target,
                 "linear": row.linear,
                 "efficiency": row.efficiency(),
+                "waits_per_1000_operations": row.contention.waits,
+                "shard_collisions": row.contention.collisions,
             }));
         })
     })?;

@@ -12,7 +12,9 @@ mod c {
     pub use warp_engine::ffi::error::warp_last_error;
     pub use warp_engine::ffi::get::warp_get;
     pub use warp_engine::ffi::options::{warp_options_free, warp_options_new, warp_options_set};
-    pub use warp_engine::ffi::stats::{warp_statistics, warp_stats};
+    pub use warp_engine::ffi::stats::{
+        warp_statistics, warp_stats, warp_stats_json, warp_string_free,
+    };
     pub use warp_engine::ffi::status::warp_status;
     pub use warp_engine::ffi::value::{warp_multi_get, warp_slice, warp_value, warp_value_release};
 }
@@ -134,6 +136,18 @@ impl CDb {
             stats.struct_size = size_of::<c::warp_statistics>();
             assert!(c::warp_stats(self.0, &mut stats) == 0, "stats: {}", last_error());
             stats
+        }
+    }
+
+    /// `warp_stats_json`.
+    pub fn stats_json(&self) -> Result<String, Error> {
+        let mut json = std::ptr::null_mut();
+        // SAFETY: open handle; the text is copied before it is freed.
+        unsafe {
+            check(c::warp_stats_json(self.0, &mut json))?;
+            let text = CStr::from_ptr(json).to_string_lossy().into_owned();
+            c::warp_string_free(json);
+            Ok(text)
         }
     }
 

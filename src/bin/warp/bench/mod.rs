@@ -8,7 +8,7 @@
 //! | [`durable`] | puts that are on the device when they return: 1, 8 and 24 threads |
 //! | [`killed`] | open after SIGKILL under load |
 //! | [`features`] | every feature on against off, on data with relations |
-//! | [`sweep`] | mixed load from 1 to 24 threads, beside the target |
+//! | [`sweep`] | mixed load from 1 to 24 threads, beside the target, and its [`contention`] |
 //! | [`larger`] | data larger than memory: right answers, the limit, and the cache beside the best |
 //! | [`overwrite`] | a data set overwritten many times: space, and the tail of the latencies |
 //!
@@ -20,6 +20,7 @@
 //! This module is shared by `warp bench` and by `cargo bench`, and knows nothing of either.
 
 mod abi;
+pub mod contention;
 mod durable;
 mod empty;
 pub mod features;

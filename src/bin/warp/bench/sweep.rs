@@ -5,12 +5,13 @@
 //! 24. It was set for 24 cores; a machine with fewer cannot follow its slope, but may lie above it.
 
 use super::abi::CDb;
+use super::contention::{counts, Contention};
 use super::for_a_while;
 use super::loads::{check_all, fill};
 use super::mixed::Mixed;
 use super::workload::Draw;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use warp_engine::Error;
 
 /// What to sweep.
@@ -39,12 +40,15 @@ pub struct Row {
     pub target: f64,
     /// The first row's, times the threads over the first row's.
     pub linear: f64,
+    /// What the threads cost each other.
+    pub contention: Contention,
 }
 
 impl Row {
     /// Heads of the columns.
     pub const HEAD: &'static str =
-        "threads    operations/s        target   of target        linear   efficiency";
+        "threads    operations/s        target   of target        linear   efficiency   \
+         waits/1000   collisions";
 
     /// How much of the linear figure was reached.
     pub fn efficiency(&self) -> f64 {
@@ -56,13 +60,15 @@ impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{:>7}  {:>14.0}  {:>12.0}  {:>9.0} %  {:>12.0}  {:>9.0} %",
+            "{:>7}  {:>14.0}  {:>12.0}  {:>9.0} %  {:>12.0}  {:>9.0} %  {:>10.2}  {:>9.0} %",
             self.threads,
             self.operations,
             self.target,
             100.0 * self.operations / self.target,
             self.linear,
-            100.0 * self.efficiency()
+            100.0 * self.efficiency(),
+            self.contention.waits,
+            100.0 * self.contention.collisions
         )
     }
 }
@@ -82,6 +88,7 @@ pub fn run(dir: &Path, config: &Config, tell: &mut dyn FnMut(&Row)) -> Result<()
     let zipfian = Draw::zipfian(config.keys, 0);
     let mut first = None;
     for &threads in &config.threads {
+        let (before, begin) = (counts(&db)?, Instant::now());
         let operations = for_a_while(threads, config.span, |t, go_on| {
             let draw = zipfian.with_seed(threads * 100 + t);
             let mut mixed = Mixed::new(&db, draw, config.value_len);
@@ -92,9 +99,11 @@ pub fn run(dir: &Path, config: &Config, tell: &mut dyn FnMut(&Row)) -> Result<()
             }
             steps
         });
+        let done = operations * begin.elapsed().as_secs_f64();
+        let contention = Contention::between(&before, &counts(&db)?, threads, done);
         let (base_threads, base) = *first.get_or_insert((threads, operations));
         let linear = base * threads as f64 / base_threads as f64;
-        tell(&Row { threads, operations, target: target(threads), linear });
+        tell(&Row { threads, operations, target: target(threads), linear, contention });
     }
     check_all(&db, config.keys, config.value_len);
     db.close()
