@@ -32,6 +32,23 @@ fn every_crash_leaves_what_was_promised() {
     seeds(30, lab::sweep);
 }
 
+/// `warp crashtest --mode resurrection --rounds N` is the long form.
+#[test]
+fn no_deleted_key_comes_back_and_no_live_one_goes() {
+    let (first, rounds) = (number("WARP_SEED", 1), number("WARP_ROUNDS", 1_000));
+    let mut report = lab::ResurrectionReport::default();
+    for seed in first.. {
+        let left = rounds.saturating_sub(report.rounds);
+        if left == 0 {
+            break;
+        }
+        if let Err(violation) = lab::resurrection(seed, left, &mut report) {
+            panic!("WARP_SEED={} breaks a promise: {}", violation.seed, violation.what);
+        }
+    }
+    println!("{} rounds from seed {first}: {report:?}", report.rounds);
+}
+
 #[test]
 fn every_fault_is_told_and_loses_nothing() {
     seeds(15, |seed, report| lab::faults(seed, 1, report));

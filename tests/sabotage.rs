@@ -65,6 +65,20 @@ fn history(_: Sabotage) -> Caught {
     }
 }
 
+/// Long lives of deletes and compactions on the simulated disk.
+fn resurrected(_: Sabotage) -> Caught {
+    let (mut report, begin) = (lab::ResurrectionReport::default(), Instant::now());
+    for seed in 1.. {
+        if let Err(v) = lab::resurrection(seed, u64::MAX, &mut report) {
+            return Ok(format!("after {} rounds, seed {}: {}", report.rounds, v.seed, v.what));
+        }
+        if begin.elapsed() > Duration::from_secs(SECONDS_MAX) {
+            break;
+        }
+    }
+    Err(format!("{} rounds", report.rounds))
+}
+
 #[test]
 fn every_defect_is_caught() {
     let mut missed = Vec::new();
@@ -88,6 +102,9 @@ fn every_defect_is_caught() {
             let seeds = if defect == Sabotage::DroppedDeletes { (2, 4) } else { (1, 1) };
             simulated(seeds, lab::sweep)
         });
+    }
+    for defect in [Sabotage::DroppedDeletes, Sabotage::EarlyForget] {
+        attempt("resurrection", defect, &resurrected);
     }
     attempt("sim", Sabotage::TrustedCache, &|_| {
         simulated((1, 1), |seed, report| lab::faults(seed, 1, report))

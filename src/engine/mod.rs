@@ -26,6 +26,7 @@ pub(crate) mod open;
 pub(crate) mod openmetrics;
 pub(crate) mod pinning;
 pub(crate) mod placement;
+pub(crate) mod publish;
 pub(crate) mod read;
 pub(crate) mod rebalance;
 pub(crate) mod recovery;

@@ -1,7 +1,8 @@
 //! Opening and closing.
 //!
 //! Steps of open: take the directory's lock (waiting with backoff); read MANIFEST, STATE and
-//! CHECKPOINT, or create them; recover; mark STATE as not clean, synced; start the upkeep threads.
+//! CHECKPOINT, or create them; recover; mark STATE as not clean, synced; under `durability=sync`, sync
+//! what was replayed, which everybody can read from now on; start the upkeep threads.
 //! A new database exists once its MANIFEST does, which is written last. STATE comes after the names
 //! of MANIFEST and of the directory are on the device, so it is never there without them.
 //!
@@ -12,7 +13,7 @@
 use super::links::Links;
 use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE, UNSYNCED};
 use super::placement::{Map, Placement};
-use super::{cache, checkpoint, commit, durability, linkfile, memory, recovery, stats};
+use super::{cache, checkpoint, commit, durability, linkfile, memory, publish, recovery, stats};
 use super::{Engine, Home, Shard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Hasher, SECRET_LEN, SLOTS};
@@ -118,7 +119,13 @@ impl Engine {
         if !options.read_only {
             engine.mark(State { clean: false, opens, boot })?;
             engine.remove_old_images(&checkpoint);
+            publish::remove(&*io, dir);
             engine.seal_large_segments();
+            if engine.is_sync() && engine.opened.replayed > 0 {
+                // What a killed process had written and not synced is there again, for everybody
+                // to read: it must not go with the power after all.
+                engine.run_pass(engine.token())?;
+            }
         } else {
             engine.halt(Error::new(
                 ErrorKind::ReadOnly,

@@ -1,4 +1,5 @@
-//! The upkeep threads: sync, checkpoint, compaction, segment preparation, memory. None is on a caller's path.
+//! The upkeep threads: sync, checkpoint, compaction, segment preparation, memory, and the statistics
+//! that are written for other processes. None is on a caller's path.
 //!
 //! Each sleeps until there is something to do, blocks all signals, and ends when the database is
 //! closed; close waits for them.
@@ -23,8 +24,8 @@ const CHECKPOINT_LOG_BYTES: u64 = 256 << 20;
 /// The running threads of one database.
 pub(crate) struct Upkeep {
     threads: Vec<JoinHandle<()>>,
-    /// Dropped to end the checkpoint thread.
-    stop: Option<Sender<()>>,
+    /// Dropped to end the checkpoint thread and that of the statistics.
+    stop: Option<[Sender<()>; 2]>,
 }
 
 impl Upkeep {
@@ -69,7 +70,10 @@ impl Upkeep {
             compact.run_compact_thread();
         })?;
         let (stop, stopped) = channel();
-        upkeep.stop = Some(stop);
+        let (stop_stats, stats_stopped) = channel();
+        upkeep.stop = Some([stop, stop_stats]);
+        let stats = engine.clone();
+        upkeep.spawn("warp-stats", move || stats.run_stats_thread(&stats_stopped))?;
         let checkpoint = engine.clone();
         upkeep.spawn("warp-checkpoint", move || {
             checkpoint.pinning.pin_to(1);

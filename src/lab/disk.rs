@@ -201,6 +201,12 @@ impl Disk {
         std::mem::take(&mut self.state().recorded)
     }
 
+    /// The same, and takes no more of them.
+    pub(crate) fn stop_recording(&self) -> Vec<Snapshot> {
+        self.state().recording = false;
+        self.recorded()
+    }
+
     /// Calls so far, and syncs among them.
     pub(crate) fn calls(&self) -> (u64, u64) {
         let state = self.state();

@@ -6,6 +6,7 @@
 //! | [`workload`], [`session`] | what is done to a database, and what was acknowledged |
 //! | [`oracle`] | what may be there after a crash |
 //! | [`sweep`] | a crash at every call, and at every call of the recovery, two deep |
+//! | [`resurrection`] | long lives of deletes, compactions and crashes, one call a round |
 //! | [`faults`] | an error at every call, a failed sync, a full disk |
 //! | [`kill`] | real processes, killed or with a system call made to fail |
 //! | [`stress`] | a mixed load for hours, every answer compared, in processes that are killed |
@@ -20,6 +21,7 @@ mod oracle;
 mod random;
 #[cfg(test)]
 mod regressions;
+mod resurrection;
 pub(crate) mod session;
 pub mod stress;
 mod sweep;
@@ -28,6 +30,7 @@ mod workload;
 #[cfg(feature = "sabotage")]
 pub use crate::sabotage;
 pub use random::mix;
+pub use resurrection::ResurrectionReport;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -91,4 +94,14 @@ pub fn faults(seed: u64, stride: u64, report: &mut Report) -> Result<(), Violati
 pub fn sweep(seed: u64, report: &mut Report) -> Result<(), Violation> {
     report.seeds += 1;
     sweep::run(seed, report)
+}
+
+/// Runs rounds of deletes, compactions and crashes on the database of one seed, `rounds` or as many
+/// as it lives for. The next seed has other ones.
+pub fn resurrection(
+    seed: u64,
+    rounds: u64,
+    report: &mut ResurrectionReport,
+) -> Result<(), Violation> {
+    resurrection::run(seed, rounds, report)
 }

@@ -276,3 +276,29 @@ fn a_halted_database_verifies_what_it_reads() {
     let iterated = contents(session.engine());
     assert!(iterated.is_err(), "{iterated:?}");
 }
+
+/// A write that was killed before its sync was there after the recovery, under `durability=sync`,
+/// and went with the power later: a deleted key came back.
+#[test]
+fn what_a_recovery_shows_under_sync_stays() {
+    let mut session = session(1, Durability::Sync);
+    put(&mut session, 1, 100);
+    put(&mut session, 2, 100);
+    session.disk.record();
+    let step = Step::One(b"key:1".to_vec(), None);
+    let plan = session.plan(&step);
+    let before = session.oracle.clone();
+    session.run(&step, plan.as_ref()).unwrap();
+    let moments = session.disk.stop_recording();
+    let sync = moments.iter().find(|m| m.kind == Some(Call::Sync)).expect("a delete is synced");
+    for seed in 0..SEEDS {
+        let disk = sync.after_kill(seed);
+        let engine = session.setup.open(&disk).unwrap();
+        let oracle = before.judge(&engine, Crash::Kill, plan.as_ref()).unwrap();
+        assert!(!oracle.live.contains_key(&b"key:1"[..]), "the record was written");
+        let shown = Session { setup: session.setup, disk, engine: Some(engine), oracle, steps: 0 };
+        let lost = shown.disk.snapshot().after_power_loss(seed);
+        let engine = shown.setup.open(&lost).unwrap();
+        assert_eq!(contents(&engine).unwrap(), shown.oracle.live, "seed {seed}");
+    }
+}

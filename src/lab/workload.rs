@@ -115,6 +115,11 @@ impl Workload {
         }
     }
 
+    /// A delete of a key that may be there.
+    pub(crate) fn delete(&mut self) -> Step {
+        Step::One(key(self.random.below(KEYS)), None)
+    }
+
     fn change(&mut self) -> (Vec<u8>, Option<Vec<u8>>) {
         let key = key(self.random.below(KEYS));
         let value = (!self.random.one_in(3)).then(|| self.value());

@@ -4,6 +4,13 @@
 //! `crashtest`. Keys, values and prefixes stay `OsString`s here, so that bytes which are no UTF-8
 //! reach the engine unchanged.
 
+mod bench;
+
+pub use bench::{
+    Bench, BenchChild, BenchCore, BenchFeatures, BenchLarger, BenchOverwrite, BenchPlace,
+    BenchSweep, Distribution,
+};
+
 use crate::text::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -77,8 +84,9 @@ pub enum Command {
     Delete(Delete),
     /// List keys and values as lines, in no particular order
     Scan(Scan),
-    /// Show counters and sizes
-    Stats(Database),
+    /// Show counters and sizes, also of a database that another process has open
+    #[command(after_long_help = STATS_HELP)]
+    Stats(StatsArgs),
     /// Store the records of a file or of standard input, in batches
     #[command(after_long_help = TEXT_HELP)]
     Load(Load),
@@ -136,6 +144,12 @@ directory to another device to survive the loss of this one.
 
 A backup that has been opened for writing is a database of its own, and no longer brought up to \
 date. Open it with restore, or read-only (get, scan, dump, verify), to keep it a backup.";
+
+const STATS_HELP: &str = "\
+A process that has a database open writes its statistics into the directory, about once a second while \
+anything changes; --watch shows them live, without opening or locking anything, and waits while \
+the database is closed. Without a terminal, or with --json, it prints a line for each reading. \
+Counters run from the open of the process that counts.";
 
 const BENCH_HELP: &str = "\
 Every value that is read is checked, and figures are medians of rounds in which the engine and the \
@@ -199,6 +213,21 @@ pub struct Database {
     /// Directory of the database
     #[arg(value_name = "DB")]
     pub path: PathBuf,
+}
+
+#[derive(Args)]
+pub struct StatsArgs {
+    #[command(flatten)]
+    pub database: Database,
+    /// Show what the process that has the database open does, again and again
+    #[arg(long)]
+    pub watch: bool,
+    /// Seconds between two readings
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds, requires = "watch")]
+    pub interval: f64,
+    /// Leave after so many readings
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub count: Option<u64>,
 }
 
 /// How bytes are spelled on the command line.
@@ -331,105 +360,11 @@ pub struct Restore {
     pub progress: ProgressArgs,
 }
 
-#[derive(Subcommand)]
-pub enum Bench {
-    /// The core figures, beside what the bare machine does
-    Core(BenchCore),
-    /// Mixed reads and writes, zipfian, from few threads to many, beside the target
-    Sweep(BenchSweep),
-    /// Every feature on against off, on data with relations
-    Features(BenchFeatures),
-    /// The process that core kills to measure the open after it
-    #[command(hide = true)]
-    Child(BenchChild),
-}
-
-#[derive(Args)]
-pub struct BenchPlace {
-    /// Number of keys, of 16 bytes each
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 34))]
-    pub keys: u64,
-    /// Bytes of a value; 8 is the least that tells one value from another
-    #[arg(long, value_name = "BYTES", default_value_t = 100)]
-    #[arg(value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
-    pub value_len: u32,
-    /// Durability of the database: none, process, periodic or sync
-    #[arg(long, value_name = "NAME", default_value = "process")]
-    pub durability: String,
-    /// Make the temporary directory in this one instead of the system's
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub struct BenchCore {
-    #[command(flatten)]
-    pub place: BenchPlace,
-    /// Operations of one round
-    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 34))]
-    pub operations: u64,
-    /// Rounds of which the median is taken
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub rounds: u32,
-    /// Length of the parts that go by time: a round of durable puts, the load before the kill
-    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
-    pub seconds: f64,
-    /// Measure only the figures with this in their name
-    #[arg(long, value_name = "NAME")]
-    pub only: Option<String>,
-}
-
-#[derive(Args)]
-pub struct BenchSweep {
-    #[command(flatten)]
-    pub place: BenchPlace,
-    /// Numbers of threads; efficiency is against the first of them
-    #[arg(long, value_name = "N,N…", value_delimiter = ',')]
-    #[arg(default_values_t = [1, 2, 3, 4, 6, 8, 12, 16, 20, 24])]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub threads: Vec<u32>,
-    /// How long each number of threads runs
-    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
-    pub seconds: f64,
-}
-
-#[derive(Args)]
-pub struct BenchFeatures {
-    /// Bytes of data, about, such as 64M or 1G
-    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size)]
-    pub data: u64,
-    /// Numbers of threads, where a measure takes several
-    #[arg(long, value_name = "N,N…", value_delimiter = ',', default_values_t = [1, 2])]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub threads: Vec<u32>,
-    /// Trials of which the median is taken
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub trials: u32,
-    /// Measure only the features with this in their name
-    #[arg(long, value_name = "NAME")]
-    pub only: Option<String>,
-    /// Make the temporary directory in this one instead of the system's
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub struct BenchChild {
-    pub path: PathBuf,
-    pub keys: u64,
-    pub value_len: u32,
-    #[arg(value_parser = option_pair)]
-    pub options: Vec<(String, String)>,
-}
-
 #[derive(Args)]
 pub struct Crashtest {
-    /// What crashes: sim is a simulated disk that loses power at every call, kill is processes that
-    /// are killed, syscall is processes whose system calls are made to fail (needs strace)
+    /// What crashes: sim is a simulated disk that loses power at every call, resurrection is long
+    /// lives of deletes and compactions on it, kill is processes that are killed, syscall is
+    /// processes whose system calls are made to fail (needs strace)
     #[arg(long, value_enum, default_value = "sim")]
     pub mode: CrashMode,
     /// How long: 90s, 10m, 2h
@@ -438,6 +373,9 @@ pub struct Crashtest {
     /// First seed; a violation names the one that repeats it
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// End resurrection after so many rounds, however long they take
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u64>,
     /// Be a child of kill or syscall in this directory
     #[arg(long, hide = true, value_names = ["DIR", "DURABILITY", "OPERATIONS"], num_args = 3)]
     pub child: Option<Vec<String>>,
@@ -446,6 +384,7 @@ pub struct Crashtest {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CrashMode {
     Sim,
+    Resurrection,
     Kill,
     Syscall,
 }

@@ -6,10 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use warp_engine::Error;
 
-/// The file without which a directory is no database, and the one that only a serving process
-/// needs (`docs/format.md`).
+/// The file without which a directory is no database (`docs/format.md`).
 const MANIFEST: &str = "MANIFEST";
-const LOCK: &str = "LOCK";
+/// What only a serving process needs: its lock, and what it writes for others.
+const PASSED_OVER: [&str; 3] = ["LOCK", "stats.json", "stats.json.tmp"];
 
 /// An error of the operating system on `path`.
 fn failed<'a>(action: &'a str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
@@ -68,8 +68,10 @@ pub fn database(from: &Path, to: &Path) -> Outcome<u64> {
 
 fn copy_files(from: &Path, to: &Path) -> Result<u64, Error> {
     let named = |file: &Path, name: &str| file.file_name().is_some_and(|n| n == name);
-    let (last, first): (Vec<_>, Vec<_>) =
-        files(from)?.into_iter().filter(|f| !named(f, LOCK)).partition(|f| named(f, MANIFEST));
+    let (last, first): (Vec<_>, Vec<_>) = files(from)?
+        .into_iter()
+        .filter(|f| !PASSED_OVER.iter().any(|name| named(f, name)))
+        .partition(|f| named(f, MANIFEST));
     let mut bytes = 0;
     for files in [first, last] {
         for file in files {
@@ -109,9 +111,9 @@ mod tests {
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         fs::create_dir(&from).unwrap();
         fs::write(from.join("1.seg"), b"abc").unwrap();
-        fs::write(from.join(LOCK), b"").unwrap();
+        fs::write(from.join("LOCK"), b"").unwrap();
         assert_eq!(database(&from, &to).unwrap(), 3);
-        assert!(!to.join(LOCK).exists());
+        assert!(!to.join("LOCK").exists());
         assert!(!is_new_or_empty(&to).unwrap());
         fs::remove_dir_all(&to).unwrap();
         fs::remove_dir_all(&from).unwrap();

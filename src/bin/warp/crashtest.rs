@@ -47,6 +47,7 @@ pub fn run(global: &Global, args: &Crashtest) -> Outcome {
     }
     match args.mode {
         CrashMode::Sim => simulate(global, args),
+        CrashMode::Resurrection => resurrect(global, args),
         CrashMode::Kill => processes(global, args, "kill", |bench, dir, durability, _| {
             bench.kill(&|_| child(args, dir, durability, u64::MAX))
         }),
@@ -106,6 +107,54 @@ fn simulate(global: &Global, args: &Crashtest) -> Outcome {
         report.faults,
         args.seed,
         seed - 1
+    ))
+}
+
+/// Rounds until the time is up, or as many as were asked for.
+fn resurrect(global: &Global, args: &Crashtest) -> Outcome {
+    let begin = Instant::now();
+    let mut report = lab::ResurrectionReport::default();
+    let mut seed = args.seed;
+    loop {
+        let left = args.rounds.map_or(u64::MAX, |n| n.saturating_sub(report.rounds));
+        if left == 0 || args.rounds.is_none() && begin.elapsed() >= args.duration {
+            break;
+        }
+        lab::resurrection(seed, left, &mut report)
+            .map_err(|v| violation(format!("seed {}: {}", v.seed, v.what)))?;
+        seed += 1;
+    }
+    let r = report;
+    if global.json {
+        return output::line(serde_json::json!({
+            "mode": "resurrection",
+            "violations": 0,
+            "rounds": r.rounds,
+            "databases": r.databases,
+            "first_seed": args.seed,
+            "deletes": r.deletes,
+            "compactions": r.compactions,
+            "inside_compaction": r.inside_compaction,
+            "inside_recovery": r.inside_recovery,
+            "without_images": r.without_images,
+            "compared": r.compared,
+            "seconds": begin.elapsed().as_secs_f64(),
+        }));
+    }
+    output::line(format!(
+        "no key came back and none went in {} rounds on {} databases: {} deletes, {} compactions; \
+         {} crashes inside a compaction, {} inside a recovery, {} recoveries without index images; \
+         {} states compared; seeds {} to {}",
+        r.rounds,
+        r.databases,
+        r.deletes,
+        r.compactions,
+        r.inside_compaction,
+        r.inside_recovery,
+        r.without_images,
+        r.compared,
+        args.seed,
+        seed.saturating_sub(1)
     ))
 }
 

@@ -36,6 +36,7 @@ mod stress;
 mod text;
 mod upkeep;
 mod verify;
+mod watch;
 
 use args::{Cli, Command};
 use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};

@@ -1,21 +1,74 @@
 //! `warp stats`: counters and sizes, as a table or as the engine's own JSON.
 //!
-//! Counters run from the open, and here that is the command's own: what they show is what the open
-//! itself did. A process that serves a database asks its own handle.
+//! Counters run from the open. Of a database that nobody has open that is the command's own, and they
+//! show what the open itself did; of another, they are those that its process has written last.
 
-use crate::args::{Database, Global};
-use crate::failure::Outcome;
+use crate::args::{Global, StatsArgs};
+use crate::failure::{Failure, Outcome};
 use crate::open::{with, Access};
 use crate::output;
+use crate::watch::{self, Published};
 use indicatif::{BinaryBytes, HumanCount};
 use std::time::Duration;
-use warp_engine::Stats;
+use warp_engine::{ErrorKind, Stats};
 
-pub fn run(global: &Global, database: &Database) -> Outcome {
-    let text = with(global, database, Access::Read, |db| {
-        Ok(if global.json { db.stats_json() } else { table(&db.stats()) })
-    })?;
+pub fn run(global: &Global, args: &StatsArgs) -> Outcome {
+    if args.watch {
+        return watch::run(global, args);
+    }
+    let open = || Published::read(&args.database.path).filter(Published::is_alive);
+    let text = match open() {
+        Some(published) => of_another(global, &published),
+        None => {
+            let read = with(global, &args.database, Access::Read, |db| {
+                Ok(if global.json { db.stats_json() } else { table(&db.stats()) })
+            });
+            match (read, open()) {
+                // Opened by another process meanwhile.
+                (Err(Failure::Engine(e)), Some(published)) if e.kind() == ErrorKind::Busy => {
+                    of_another(global, &published)
+                }
+                (read, _) => read?,
+            }
+        }
+    };
     output::line(text.trim_end())
+}
+
+/// What the process that has the database open has written.
+fn of_another(global: &Global, published: &Published) -> String {
+    if global.json {
+        return published.stats.to_string();
+    }
+    let n = |name: &str| published.stats[name].as_u64().unwrap_or(0);
+    let stats = Stats {
+        keys: n("keys"),
+        puts: n("puts"),
+        gets: n("gets"),
+        hits: n("hits"),
+        deletes: n("deletes"),
+        shards: n("shards"),
+        log_bytes: n("log_bytes"),
+        live_bytes: n("live_bytes"),
+        index_bytes: n("index_bytes"),
+        cache_bytes: n("cache_bytes"),
+        resident_bytes: n("resident_bytes"),
+        checkpoints: n("checkpoints"),
+        recovered_records: n("recovered_records"),
+        open_micros: n("open_micros"),
+        disk_bytes: n("disk_bytes"),
+        syncs: n("syncs"),
+        put_bytes: n("put_bytes"),
+        moved_bytes: n("moved_bytes"),
+        freed_bytes: n("freed_bytes"),
+        slowdown_micros: n("slowdown_micros"),
+    };
+    format!(
+        "open in process {}, as of {:.1} s ago\n{}",
+        published.pid,
+        published.age().as_secs_f64(),
+        table(&stats)
+    )
 }
 
 fn table(stats: &Stats) -> String {

@@ -3,7 +3,7 @@
 
 use super::abi::CDb;
 use super::workload::{fill_value, is_value_of, key, Draw};
-use super::{median, on_threads, Bench};
+use super::{median, micros, on_threads, Bench};
 use std::time::Instant;
 
 /// The rows of this module.
@@ -125,10 +125,6 @@ fn latencies(bench: &mut Bench, db: &CDb, zipfian: &Draw) {
 fn percentile(times: &[u64], part: f64) -> u64 {
     let rank = (times.len() as f64 * part).ceil() as usize;
     times[rank.clamp(1, times.len()) - 1]
-}
-
-fn micros(nanos: u64) -> f64 {
-    nanos as f64 / 1e3
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 //! | [`killed`] | open after SIGKILL under load |
 //! | [`features`] | every feature on against off, on data with relations |
 //! | [`sweep`] | mixed load from 1 to 24 threads, beside the target, and its [`contention`] |
+//! | [`larger`] | data larger than memory: right answers, the limit, and the cache beside the best |
+//! | [`overwrite`] | a data set overwritten many times: space, and the tail of the latencies |
 //!
 //! Figures of [`loads`], [`mixed`] and [`durable`] are medians of rounds in which the engine and
 //! the yardstick, or the two thread counts, take turns. Every value read is checked. The ratio is
@@ -22,10 +24,20 @@ pub mod contention;
 mod durable;
 mod empty;
 pub mod features;
+#[allow(dead_code, reason = "cargo bench has no use for it")]
+mod histogram;
 pub mod killed;
+#[cfg(feature = "cli")]
+#[allow(dead_code, reason = "cargo bench has no use for it")]
+pub mod larger;
 mod loads;
 mod mixed;
+#[allow(dead_code, reason = "cargo bench has no use for it")]
+pub mod overwrite;
 mod related;
+#[cfg(feature = "cli")]
+#[allow(dead_code, reason = "cargo bench has no use for it")]
+mod simulate;
 pub mod sweep;
 mod workload;
 mod yardstick;
@@ -149,6 +161,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
+}
+
+fn micros(nanos: u64) -> f64 {
+    nanos as f64 / 1e3
 }
 
 /// Million operations a second.
