@@ -142,44 +142,6 @@ func (db *DB) AppendGet(dst, key []byte) ([]byte, error) {
 	}
 }
 
-// TryGet is [DB.Get] that never waits for the disk: [ErrWouldBlock] when the value is neither
-// mapped nor cached.
-func (db *DB) TryGet(key []byte) ([]byte, error) {
-	buf := scratch.Get().(*[4096]byte)
-	defer scratch.Put(buf)
-	value, err := db.AppendTryGet(buf[:0], key)
-	if err != nil {
-		return nil, err
-	}
-	if len(value) <= len(buf) {
-		return append([]byte{}, value...), nil
-	}
-	return value, nil
-}
-
-// AppendTryGet is [DB.AppendGet] that never waits for the disk: [ErrWouldBlock] when the value is
-// neither mapped nor cached.
-func (db *DB) AppendTryGet(dst, key []byte) ([]byte, error) {
-	inside := db.gate.enter()
-	if inside == nil {
-		return dst, ErrClosed
-	}
-	grown := dst
-	for {
-		buf, room := spare(grown)
-		got := C.go_warp_get_nowait(db.handle, bytesOf(key), C.size_t(len(key)), buf, room)
-		if got.status == 0 && got.n <= room {
-			db.gate.leave(inside)
-			return extend(grown, int(got.n)), nil
-		}
-		if got.status != 0 && Code(got.status) != CodeBufferTooSmall {
-			db.gate.leave(inside)
-			return dst, failed(got)
-		}
-		grown = makeRoom(grown, int(got.n))
-	}
-}
-
 // extend adds the n bytes that were written behind b to it. An empty value is not nil.
 func extend(b []byte, n int) []byte {
 	if b == nil {
@@ -214,6 +176,32 @@ func (db *DB) Put(key, value []byte) error {
 	}
 	done := C.go_warp_put(db.handle, bytesOf(key), C.size_t(len(key)), bytesOf(value),
 		C.size_t(len(value)))
+	db.gate.leave(inside)
+	return failed(done)
+}
+
+// A Temperature says how long a value is expected to stay.
+type Temperature uint32
+
+// The temperatures of [DB.PutHinted].
+const (
+	Hot  Temperature = 1 // the value will soon be overwritten or deleted
+	Warm Temperature = 2 // nobody knows; what Put takes
+	Cold Temperature = 3 // the value will stay for long
+)
+
+// PutHinted is [DB.Put] with a hint of how long the value will stay. Cold values get segments of
+// their own from the start, so that compaction need not move them out of the way of hot ones. A
+// hint changes no answer and no promise.
+//
+// Errors as for [DB.Put], and [ErrInvalidArgument] for a hint that is none of the three.
+func (db *DB) PutHinted(key, value []byte, hint Temperature) error {
+	inside := db.gate.enter()
+	if inside == nil {
+		return ErrClosed
+	}
+	done := C.go_warp_put_hinted(db.handle, bytesOf(key), C.size_t(len(key)), bytesOf(value),
+		C.size_t(len(value)), C.uint32_t(hint))
 	db.gate.leave(inside)
 	return failed(done)
 }
