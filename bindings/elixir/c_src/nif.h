@@ -98,6 +98,10 @@ void value_destroy(ErlNifEnv *env, void *object);
  * False when there is no memory for it. */
 bool value_term(ErlNifEnv *env, warp_value *value, bool pin, ERL_NIF_TERM *term);
 
+/* Takes over the string that a call with this status has made: {ok, binary}, or what went wrong. (By
+ * its place: an argument list has no order, and the call may stand in the same one.) */
+ERL_NIF_TERM string_answer(ErlNifEnv *env, warp_status status, char **string);
+
 /* ---- iterators (iter.c) ---- */
 
 extern ErlNifResourceType *iter_type;
@@ -137,6 +141,18 @@ NIF(nif_compact);
 NIF(nif_backup);
 NIF(nif_stats);
 NIF(nif_stats_json);
+NIF(nif_openmetrics);
+NIF(nif_events_json);
+NIF(nif_link);
+NIF(nif_unlink);
+NIF(nif_get_linked);
+NIF(nif_add_rule);
+NIF(nif_remove_rule);
+NIF(nif_rules_json);
+NIF(nif_shard_of);
+NIF(nif_shard_cpu);
+NIF(nif_rebalance);
+NIF(nif_move_slot);
 NIF(nif_version);
 NIF(nif_bench);
 

@@ -4,6 +4,8 @@
  * A small value is copied into a binary of its own. A large one may be pinned instead: the binary
  * points into the engine's memory, and a resource keeps the value until the last reference to the
  * binary (or to a part of it) is gone. Pinned values outlive their database.
+ *
+ * Strings of the library (JSON, OpenMetrics) are copied and freed at once.
  */
 #include "nif.h"
 #include <string.h>
@@ -33,4 +35,14 @@ bool value_term(ErlNifEnv *env, warp_value *value, bool pin, ERL_NIF_TERM *term)
     if (bytes && value->len > 0) memcpy(bytes, value->data, value->len);
     warp_value_release(value);
     return bytes != NULL;
+}
+
+ERL_NIF_TERM string_answer(ErlNifEnv *env, warp_status status, char **string) {
+    if (status != WARP_OK) return fail(env, status);
+    size_t len = strlen(*string);
+    ERL_NIF_TERM term;
+    unsigned char *bytes = enif_make_new_binary(env, len, &term);
+    if (bytes) memcpy(bytes, *string, len);
+    warp_string_free(*string);
+    return bytes ? enif_make_tuple2(env, atoms.ok_, term) : fail_memory(env);
 }

@@ -4,6 +4,7 @@ defmodule WarpEngine.Native.DocTest do
   doctest WarpEngine.Native
   doctest WarpEngine.Native.Batch
   doctest WarpEngine.Native.Error
+  doctest WarpEngine.Native.Links
   doctest WarpEngine.Native.Options
   doctest WarpEngine.Native.Server
 
@@ -11,6 +12,7 @@ defmodule WarpEngine.Native.DocTest do
     for module <- [
           WarpEngine.Native,
           WarpEngine.Native.Batch,
+          WarpEngine.Native.Links,
           WarpEngine.Native.Options,
           WarpEngine.Native.Server
         ] do
