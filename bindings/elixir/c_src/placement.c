@@ -5,30 +5,43 @@
  */
 #include "nif.h"
 
-#define PATTERNS_MAX 64 /* more than the engine takes: it says so itself */
 /* What looking for a pattern of 64 rules that fits may take. */
 #define SHARD_OF_NS 1000
+
+/* The binaries of a list; false if it is none. */
+static bool slices_of(ErlNifEnv *env, ERL_NIF_TERM list, warp_slice *slices) {
+    ERL_NIF_TERM head;
+    ErlNifBinary bytes;
+    for (; enif_get_list_cell(env, list, &head, &list); slices++) {
+        if (!enif_inspect_binary(env, head, &bytes)) return false;
+        *slices = (warp_slice){.data = bytes.data, .len = bytes.size};
+    }
+    return true;
+}
 
 /* add_rule(db, patterns, flags) */
 NIF(nif_add_rule) {
     (void)argc;
     struct db *handle;
-    unsigned flags, n = 0;
-    warp_slice patterns[PATTERNS_MAX];
-    ERL_NIF_TERM head, list = argv[1];
-    ErlNifBinary pattern;
-    if (!arg_db(env, argv[0], &handle) || !enif_get_uint(env, argv[2], &flags)) {
+    unsigned flags, n;
+    if (!arg_db(env, argv[0], &handle) || !enif_get_list_length(env, argv[1], &n) ||
+        !enif_get_uint(env, argv[2], &flags)) {
         return enif_make_badarg(env);
     }
-    while (n < PATTERNS_MAX && enif_get_list_cell(env, list, &head, &list)) {
-        if (!enif_inspect_binary(env, head, &pattern)) return enif_make_badarg(env);
-        patterns[n++] = (warp_slice){.data = pattern.data, .len = pattern.size};
+    warp_slice *patterns = enif_alloc((n + 1) * sizeof *patterns);
+    if (!patterns) return fail_memory(env);
+    warp_db *db = NULL;
+    ERL_NIF_TERM answer;
+    if (!slices_of(env, argv[1], patterns)) {
+        answer = enif_make_badarg(env);
+    } else if (!(db = db_enter(handle))) {
+        answer = fail_closed(env);
+    } else {
+        warp_status status = warp_add_rule(db, n, patterns, flags);
+        answer = status == WARP_OK ? atoms.ok_ : fail(env, status);
+        db_leave(handle);
     }
-    warp_db *db = db_enter(handle);
-    if (!db) return fail_closed(env);
-    warp_status status = warp_add_rule(db, n, patterns, flags);
-    ERL_NIF_TERM answer = status == WARP_OK ? atoms.ok_ : fail(env, status);
-    db_leave(handle);
+    enif_free(patterns);
     return answer;
 }
 
