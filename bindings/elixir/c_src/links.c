@@ -58,16 +58,16 @@ static bool linked_term(ErlNifEnv *env, const warp_linked *linked, size_t i, boo
                         ERL_NIF_TERM *term) {
     warp_slice key, value;
     double strength;
-    ERL_NIF_TERM key_term, value_term;
+    ERL_NIF_TERM key_bytes, value_bytes;
     warp_linked_at(linked, i, &key, &value, &strength);
     ERL_NIF_TERM strength_term = enif_make_double(env, strength);
-    if (!slice_term(env, &key, &key_term)) return false;
+    if (!slice_term(env, &key, &key_bytes)) return false;
     if (!values) {
-        *term = enif_make_tuple2(env, key_term, strength_term);
+        *term = enif_make_tuple2(env, key_bytes, strength_term);
         return true;
     }
-    if (!slice_term(env, &value, &value_term)) return false;
-    *term = enif_make_tuple3(env, key_term, value_term, strength_term);
+    if (!slice_term(env, &value, &value_bytes)) return false;
+    *term = enif_make_tuple3(env, key_bytes, value_bytes, strength_term);
     return true;
 }
 

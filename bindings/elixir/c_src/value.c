@@ -20,17 +20,22 @@ void value_destroy(ErlNifEnv *env, void *object) {
     reap_value(&value->pinned);
 }
 
-static bool pinned_term(ErlNifEnv *env, warp_value *value, ERL_NIF_TERM *term) {
+bool pinned_term(ErlNifEnv *env, warp_value *value, ERL_NIF_TERM *term) {
     struct value *holder = enif_alloc_resource(value_type, sizeof *holder);
-    if (!holder) return false;
+    if (!holder) {
+        reap_value(value);
+        *value = (warp_value){0};
+        return false;
+    }
     holder->pinned = *value;
-    *term = enif_make_resource_binary(env, holder, value->data, value->len);
+    *value = (warp_value){0};
+    *term = enif_make_resource_binary(env, holder, holder->pinned.data, holder->pinned.len);
     enif_release_resource(holder);
     return true;
 }
 
 bool value_term(ErlNifEnv *env, warp_value *value, bool pin, ERL_NIF_TERM *term) {
-    if (pin && value->len >= PIN_MIN && pinned_term(env, value, term)) return true;
+    if (pin && value->len >= PIN_MIN) return pinned_term(env, value, term);
     unsigned char *bytes = enif_make_new_binary(env, value->len, term);
     if (bytes && value->len > 0) memcpy(bytes, value->data, value->len);
     warp_value_release(value);

@@ -102,6 +102,28 @@ defmodule WarpEngine.Native.LifetimeTest do
     assert part == binary_part(value, 50_000, 1_000)
   end
 
+  test "what a multi_get had pinned when a key of it failed is released once" do
+    db = Native.open!(:memory, shards: 2)
+    keys = for i <- 1..30, do: "key #{i}"
+    for key <- keys, do: Native.put!(db, key, random_bytes(@large))
+    kept = Native.multi_get!(db, keys, zero_copy: true)
+    copies = Enum.map(kept, &:binary.copy/1)
+
+    for _ <- 1..50 do
+      # Longer than any key, behind those that were pinned.
+      failing = keys ++ [String.duplicate("k", 65_536)]
+      assert {:error, %Error{reason: :too_large}} = Native.multi_get(db, failing, zero_copy: true)
+      assert {:error, _} = Native.multi_get(db, Enum.take(failing, -2), zero_copy: true)
+      for key <- keys, do: Native.put!(db, key, random_bytes(@large))
+    end
+
+    Native.compact(db)
+    collect_all()
+    assert kept == copies
+    assert Native.close(db) == :ok
+    assert kept == copies
+  end
+
   test "an iterator outlives its database" do
     db = Native.open!(:memory)
     for i <- 1..1_000, do: Native.put!(db, "#{i}", "value #{i}")

@@ -36,8 +36,8 @@ defmodule WarpEngine.Native do
   | call | inline | dirty I/O |
   | --- | --- | --- |
   | `get`, `get_unless`, `exists?` | value in memory, up to 256 KiB | value on the disk, or larger |
-  | `get` with `zero_copy: true` | value in memory, up to 64 KiB | value on the disk, or larger |
-  | `multi_get` | up to 16 keys in memory, 256 KiB in all | more, or on the disk |
+  | `get` with `zero_copy: true` | value in memory, of any size | value on the disk |
+  | `multi_get` | up to 16 keys in memory, 256 KiB copied in all | more, or on the disk |
   | `put`, `compare_and_swap` | up to 16 KiB | larger, and all with `durability: :sync` |
   | `delete` | unless the key is on the disk | with `durability: :sync` |
   | `write` | about 200 small operations, or 100 of 1 KiB | more, and all with `durability: :sync` |
@@ -68,10 +68,10 @@ defmodule WarpEngine.Native do
   @typedoc """
   Options of reads.
 
-    * `:zero_copy` - answer large values (over 64 KiB; 16 KiB in a `multi_get` of more than 16
-      keys) with binaries that point into the engine's memory. Nothing is copied, and the bytes
-      never change; but each keeps a segment of the database in memory as long as the binary, or a
-      part of it, is referred to. Default `false`.
+    * `:zero_copy` - answer large values (16 KiB and more) with binaries that point into the
+      engine's memory. Nothing is copied, and the bytes never change; but each keeps a segment of
+      the database in memory as long as the binary, or a part of it, is referred to. Default
+      `false`.
   """
   @type read_option :: {:zero_copy, boolean}
 
