@@ -45,6 +45,7 @@ func TestAllocations(t *testing.T) {
 			{"TryView", 0, func() error { return db.TryView(key, see) }},
 			{"TryExists", 0, func() error { _, err := db.TryExists(key); return err }},
 			{"TryExists, missing", 0, func() error { _, err := db.TryExists(missing); return err }},
+			{"WriteWouldWait", 0, func() error { _, err := db.WriteWouldWait(key); return err }},
 			{"ShardOf", 0, func() error { _, err := db.ShardOf(key); return err }},
 			{"ViewLinked", 0, func() error { return db.ViewLinked(key, seeLinked) }},
 			{"GetLinked", 2, func() error { _, err := db.GetLinked(key); return err }},

@@ -208,11 +208,12 @@ func calls(db *DB, key []byte) map[string]func() error {
 			}
 			return err
 		},
-		"ShardOf":    func() error { _, err := db.ShardOf(key); return err },
-		"Link":       func() error { return db.Link(key, []byte("other"), 0.5) },
-		"Unlink":     func() error { _, err := db.Unlink(key, []byte("other")); return err },
-		"GetLinked":  func() error { _, err := db.GetLinked(key); return err },
-		"ViewLinked": func() error { return db.ViewLinked(key, func(int, Linked) error { return nil }) },
+		"WriteWouldWait": func() error { _, err := db.WriteWouldWait(key); return err },
+		"ShardOf":        func() error { _, err := db.ShardOf(key); return err },
+		"Link":           func() error { return db.Link(key, []byte("other"), 0.5) },
+		"Unlink":         func() error { _, err := db.Unlink(key, []byte("other")); return err },
+		"GetLinked":      func() error { _, err := db.GetLinked(key); return err },
+		"ViewLinked":     func() error { return db.ViewLinked(key, func(int, Linked) error { return nil }) },
 	}
 }
 

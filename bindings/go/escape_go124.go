@@ -51,4 +51,6 @@ package warp
 // #cgo nocallback go_warp_add_rule
 // #cgo noescape go_warp_remove_rule
 // #cgo nocallback go_warp_remove_rule
+// #cgo noescape go_warp_write_would_wait
+// #cgo nocallback go_warp_write_would_wait
 import "C"

@@ -73,6 +73,15 @@ func ExampleDB_TryExists() {
 	// Output: false <nil>
 }
 
+func ExampleDB_WriteWouldWait() {
+	db := memory()
+	defer db.Close()
+
+	waits, err := db.WriteWouldWait([]byte("user:42"))
+	fmt.Println(waits, err)
+	// Output: false <nil>
+}
+
 // Archives are written once: they need not lie among values that come and go.
 func ExampleDB_PutHinted() {
 	db := memory()

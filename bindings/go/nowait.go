@@ -6,7 +6,8 @@ import "C"
 // Reads that never wait for the disk, for goroutines that must not: they answer [ErrWouldBlock]
 // where they would have to, and the caller asks again with the read that waits, from a goroutine
 // that may. A value is there at once if its part of the log is mapped, if it is in the cache, or if
-// its bytes are in the kernel's page cache and the system can say so.
+// its bytes are in the kernel's page cache and the system can say so. What is longer than 64 KiB must
+// be mapped, or cached as it is.
 
 // TryGet is [DB.Get] that never waits for the disk. Errors: [ErrWouldBlock], and those of [DB.Get].
 func (db *DB) TryGet(key []byte) ([]byte, error) {
@@ -85,4 +86,32 @@ func (db *DB) TryExists(key []byte) (bool, error) {
 	got := C.go_warp_exists_nowait(db.handle, bytesOf(key), C.size_t(len(key)))
 	db.gate.leave(inside)
 	return found(got)
+}
+
+// WriteWouldWait reports whether a Put, a Delete or a CompareAndSwap of key might have to wait: for
+// the disk, if what it overwrites lies there alone; while writers are held back, because compaction
+// falls behind or memory runs short; while rules change or slots move; and, under [DurabilitySync],
+// for the device. The answer is that of the moment.
+//
+// Errors: [ErrInvalidArgument] or [ErrTooLarge] for an empty or overlong key; [ErrIO] or
+// [ErrCorruption] when what is under key cannot be read; [ErrClosed].
+func (db *DB) WriteWouldWait(key []byte) (bool, error) {
+	return db.wouldWait(bytesOf(key), len(key))
+}
+
+// WritesWouldWait is [DB.WriteWouldWait] for keys that are not known yet, and for batches. Errors:
+// [ErrClosed].
+func (db *DB) WritesWouldWait() (bool, error) { return db.wouldWait(nil, 0) }
+
+func (db *DB) wouldWait(key *C.uchar, keyLen int) (bool, error) {
+	inside := db.gate.enter()
+	if inside == nil {
+		return false, ErrClosed
+	}
+	got := C.go_warp_write_would_wait(db.handle, key, C.size_t(keyLen))
+	db.gate.leave(inside)
+	if Code(got.status) == CodeWouldBlock {
+		return true, nil
+	}
+	return false, failed(got)
 }

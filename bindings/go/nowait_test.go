@@ -90,3 +90,23 @@ func TestReadsThatDoNotWaitAgreeWithThoseThatDo(t *testing.T) {
 		t.Fatal("no read was answered without waiting")
 	}
 }
+
+// In memory no write waits; under the durability sync each does, for the device.
+func TestWritesThatWouldWait(t *testing.T) {
+	wait := func(db *DB) (of, any bool) {
+		t.Helper()
+		of, err := db.WriteWouldWait([]byte("k"))
+		ok(t, err)
+		any, err = db.WritesWouldWait()
+		ok(t, err)
+		return of, any
+	}
+	if of, any := wait(memory(t)); of || any {
+		t.Errorf("in memory: %v, %v", of, any)
+	}
+	db := reopen(t, t.TempDir(), WithDurability(DurabilitySync))
+	defer db.Close()
+	if of, any := wait(db); !of || !any {
+		t.Errorf("under sync: %v, %v", of, any)
+	}
+}

@@ -112,6 +112,11 @@ static inline go_answer go_warp_exists_nowait(go_db db, go_bytes key, size_t key
     return go_warp_answer(warp_exists_nowait(go_warp_db(db), key, key_len), 0);
 }
 
+/* A NULL key is any key. */
+static inline go_answer go_warp_write_would_wait(go_db db, go_bytes key, size_t key_len) {
+    return go_warp_answer(warp_write_would_wait(go_warp_db(db), key, key_len), 0);
+}
+
 static inline go_answer go_warp_delete(go_db db, go_bytes key, size_t key_len) {
     return go_warp_answer(warp_delete(go_warp_db(db), key, key_len), 0);
 }
