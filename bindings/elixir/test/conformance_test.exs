@@ -400,7 +400,9 @@ defmodule WarpEngine.Native.ConformanceTest do
     answer = Links.get_linked(state.db, key(fields))
 
     with {:ok, linked} <- answer do
-      wanted = for [key, value, strength] <- fields["linked"], do: {decode(key), decode(value), strength}
+      wanted =
+        for [key, value, strength] <- fields["linked"], do: {decode(key), decode(value), strength}
+
       assert Enum.map(linked, &elem(&1, 0)) == Enum.map(wanted, &elem(&1, 0))
 
       for {{key, value, strength}, wanted} <- Enum.zip(linked, wanted) do
