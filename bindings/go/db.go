@@ -92,12 +92,12 @@ func (db *DB) Get(key []byte) ([]byte, error) {
 	if inside == nil {
 		return nil, ErrClosed
 	}
-	defer db.gate.leave(inside)
 	buf := scratch.Get().(*[4096]byte)
 	got := C.go_warp_get(db.handle, bytesOf(key), C.size_t(len(key)), (*C.uchar)(&buf[0]),
 		C.size_t(len(buf)))
+	db.gate.leave(inside)
 	if got.status == 0 && int(got.n) <= len(buf) {
-		value := append([]byte{}, buf[:got.n]...)
+		value := clone(buf[:got.n])
 		scratch.Put(buf)
 		return value, nil
 	}
@@ -106,13 +106,22 @@ func (db *DB) Get(key []byte) ([]byte, error) {
 		return nil, failed(got)
 	}
 	// A pin tells the length before the copy, and one allocation that is not cleared first takes it.
-	pinned := C.go_warp_get_pinned(db.handle, bytesOf(key), C.size_t(len(key)))
-	if pinned.status != 0 {
-		return nil, failure(pinned.status, pinned.text)
+	pinned, err := db.pin(key)
+	if err != nil {
+		return nil, err
 	}
-	value := append([]byte{}, bytesAt(pinned.data, pinned.len)...)
-	C.go_warp_value_release(pinned.value)
+	value := clone(bytesAt(pinned.data, pinned.len))
+	if pinned.len > 0 {
+		C.go_warp_value_release(pinned.value)
+	}
 	return value, nil
+}
+
+// clone is a copy of b that is not nil. The compiler knows this form, and clears no memory for it.
+func clone(b []byte) []byte {
+	own := make([]byte, len(b))
+	copy(own, b)
+	return own
 }
 
 // AppendGet appends the value of key to dst and returns the extended slice. It allocates nothing

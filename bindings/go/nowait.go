@@ -18,7 +18,7 @@ func (db *DB) TryGet(key []byte) ([]byte, error) {
 		return nil, err
 	}
 	if len(value) <= len(buf) {
-		return append([]byte{}, value...), nil
+		return clone(value), nil
 	}
 	return value, nil
 }
