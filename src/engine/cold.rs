@@ -174,3 +174,21 @@ impl Engine {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::pressure::Cause;
+    use crate::options::Options;
+
+    #[test]
+    fn a_write_would_wait_while_writers_are_held_back() {
+        let engine = Engine::open_memory(&Options::new()).unwrap();
+        engine.put(b"k", b"v").unwrap();
+        for (micros, waits) in [(0, false), (1, true), (20_000, true), (0, false)] {
+            engine.source.pressure.set(Cause::Garbage, micros);
+            assert_eq!(engine.write_would_wait(Some(b"k")).unwrap(), waits, "{micros}");
+            assert_eq!(engine.write_would_wait(None).unwrap(), waits, "{micros}");
+        }
+    }
+}
