@@ -103,13 +103,54 @@ pub(crate) fn will_need(address: *const u8, len: usize) {
         // SAFETY: neither call touches the memory; a range that is not mapped is an error.
         unsafe {
             if libc::mincore(page, PAGE, &mut resident) == 0 && resident & 1 == 0 {
-                let span = (address as usize % PAGE + len).next_multiple_of(PAGE);
-                libc::madvise(page, span, libc::MADV_WILLNEED);
+                fetch(address, len);
             }
         }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (address, len);
+}
+
+/// [`will_need`], whether the first byte is in memory or not.
+pub(crate) fn fetch(address: *const u8, len: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let before = address as usize % PAGE;
+        let page = address.wrapping_sub(before).cast_mut().cast();
+        // SAFETY: a hint; a range that is not mapped is an error.
+        unsafe {
+            libc::madvise(page, (before + len).next_multiple_of(PAGE), libc::MADV_WILLNEED);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (address, len);
+}
+
+/// Most bytes that [`is_resident`] can tell of.
+pub(crate) const RESIDENT_MAX: usize = 256 << 10;
+
+/// Whether `len` bytes of mapped memory, at most [`RESIDENT_MAX`], can be read without waiting for
+/// their file, as far as the system says so.
+pub(crate) fn is_resident(address: *const u8, len: usize) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let before = address as usize % PAGE;
+        let pages = (before + len).div_ceil(PAGE);
+        let mut resident = [0u8; RESIDENT_MAX / PAGE + 1];
+        let Some(resident) = resident.get_mut(..pages) else { return false };
+        let page = address.wrapping_sub(before).cast_mut().cast();
+        // SAFETY: the call does not touch the memory; a range that is not mapped is an error. The
+        // vector has a byte for each page.
+        let told = unsafe { libc::mincore(page, pages * PAGE, resident.as_mut_ptr()) } == 0;
+        told && resident.iter().all(|r| r & 1 == 1)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (address, len);
+        true
+    }
 }
 
 impl std::fmt::Debug for Mapping {
