@@ -113,95 +113,129 @@ static bool inspect_operation(ErlNifEnv *env, ERL_NIF_TERM term, struct operatio
            operation->value.size <= UINT32_MAX;
 }
 
-struct measure {
-    size_t count, bytes;
+/* A list of operations in packed form. */
+struct packed {
+    unsigned char *bytes;
+    size_t used, room;
 };
 
-/* Counts the operations of a list and the bytes of their packed form; if `bounded`, only as far as it
- * takes to know that it takes long. False if the list holds anything else. */
-static bool measure(ErlNifEnv *env, ERL_NIF_TERM list, bool bounded, struct measure *sum) {
-    ERL_NIF_TERM head;
-    size_t nanoseconds;
-    *sum = (struct measure){0};
-    while (enif_get_list_cell(env, list, &head, &list)) {
-        struct operation operation;
-        if (!inspect_operation(env, head, &operation)) return false;
-        sum->count++;
-        sum->bytes += HEADER_BYTES + operation.key.size + operation.value.size;
-        if (bounded && takes_long(sum->count, sum->bytes, &nanoseconds)) return true;
-    }
-    return enif_is_empty_list(env, list);
-}
+enum packing { PACKED, TAKES_LONG, NO_LIST_OF_OPERATIONS, NO_MEMORY };
 
-static unsigned char *pack_u32(unsigned char *to, size_t n) {
+static unsigned char *put_u32(unsigned char *to, size_t n) {
     for (int i = 0; i < 4; i++) *to++ = (unsigned char)(n >> (8 * i));
     return to;
 }
 
-static void pack(ErlNifEnv *env, ERL_NIF_TERM list, unsigned char *to) {
+/* The most room that is made for operations which have not been looked at. */
+#define ROOM_AHEAD ((size_t)128 << 10)
+
+/* Makes room for `size` more bytes, and for as much for each of `left` operations after them, since
+ * those of a batch are mostly alike; within bounds that let the room double. */
+static bool make_room(struct packed *packed, size_t size, size_t left) {
+    if (packed->room - packed->used >= size) return true;
+    size_t ahead = left * size, bound = packed->used + ROOM_AHEAD;
+    size_t room = packed->used + size + (ahead < bound ? ahead : bound);
+    unsigned char *bytes = enif_realloc(packed->bytes, room);
+    if (!bytes) return false;
+    packed->bytes = bytes;
+    packed->room = room;
+    return true;
+}
+
+/* Packs a list of `count` operations, each looked at once; if `bounded`, only as far as it takes to
+ * know that it takes long. The caller frees packed->bytes whatever the answer is. */
+static enum packing pack(ErlNifEnv *env, ERL_NIF_TERM list, size_t count, bool bounded,
+                         struct packed *packed) {
     ERL_NIF_TERM head;
-    struct operation operation;
-    while (enif_get_list_cell(env, list, &head, &list) &&
-           inspect_operation(env, head, &operation)) {
+    size_t nanoseconds;
+    *packed = (struct packed){0};
+    for (size_t left = count; left > 0; left--) {
+        struct operation operation;
+        if (!enif_get_list_cell(env, list, &head, &list) ||
+            !inspect_operation(env, head, &operation)) {
+            return NO_LIST_OF_OPERATIONS;
+        }
+        size_t size = HEADER_BYTES + operation.key.size + operation.value.size;
+        if (bounded && takes_long(count, packed->used + size, &nanoseconds)) return TAKES_LONG;
+        if (!make_room(packed, size, left - 1)) return NO_MEMORY;
+        unsigned char *to = packed->bytes + packed->used;
         *to++ = operation.kind;
-        to = pack_u32(to, operation.key.size);
-        to = pack_u32(to, operation.value.size);
+        to = put_u32(to, operation.key.size);
+        to = put_u32(to, operation.value.size);
         memcpy(to, operation.key.data, operation.key.size);
-        to += operation.key.size;
-        if (operation.value.size) memcpy(to, operation.value.data, operation.value.size);
-        to += operation.value.size;
+        if (operation.value.size) {
+            memcpy(to + operation.key.size, operation.value.data, operation.value.size);
+        }
+        packed->used += size;
     }
+    return PACKED;
 }
 
 static NIF(write_list_waiting) {
     (void)argc;
     struct db *handle;
-    struct measure sum;
+    unsigned count;
     if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
-    if (!measure(env, argv[1], false, &sum)) return atoms.invalid_argument_;
-    unsigned char *packed = enif_alloc(sum.bytes + 1);
-    if (!packed) return fail_memory(env);
-    pack(env, argv[1], packed);
-    warp_db *db = db_enter(handle);
-    ERL_NIF_TERM answer = db ? packed_answer(env, db, packed, sum.bytes) : fail_closed(env);
-    if (db) db_leave(handle);
-    enif_free(packed);
+    if (!enif_get_list_length(env, argv[1], &count)) return atoms.invalid_argument_;
+    struct packed packed;
+    ERL_NIF_TERM answer;
+    switch (pack(env, argv[1], count, false, &packed)) {
+    case PACKED: {
+        warp_db *db = db_enter(handle);
+        answer = db ? packed_answer(env, db, packed.bytes, packed.used) : fail_closed(env);
+        if (db) db_leave(handle);
+        break;
+    }
+    case NO_MEMORY:
+        answer = fail_memory(env);
+        break;
+    default:
+        answer = atoms.invalid_argument_;
+    }
+    enif_free(packed.bytes);
     return answer;
 }
 
-/* What is short enough is packed here, and written unless that might wait. */
-static ERL_NIF_TERM write_short_list(ErlNifEnv *env, struct db *handle, const ERL_NIF_TERM argv[],
-                                     size_t bytes) {
-    unsigned char *packed = enif_alloc(bytes + 1);
-    if (!packed) return fail_memory(env);
-    pack(env, argv[1], packed);
+/* Writes what is packed, unless that might wait. */
+static ERL_NIF_TERM write_here(ErlNifEnv *env, struct db *handle, const ERL_NIF_TERM argv[],
+                               const struct packed *packed) {
     warp_db *db = db_enter(handle);
-    ERL_NIF_TERM answer;
-    if (!db) {
-        answer = fail_closed(env);
-    } else if (is_dirty(handle, db, packed, bytes)) {
-        answer = enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND,
-                                   write_list_waiting, 2, argv);
-    } else {
-        answer = packed_answer(env, db, packed, bytes);
-    }
-    if (db) db_leave(handle);
-    enif_free(packed);
+    if (!db) return fail_closed(env);
+    ERL_NIF_TERM answer =
+        is_dirty(handle, db, packed->bytes, packed->used)
+            ? enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND, write_list_waiting,
+                                2, argv)
+            : packed_answer(env, db, packed->bytes, packed->used);
+    db_leave(handle);
     return answer;
 }
 
 /* write_list(db, operations): as write; :invalid_argument for a list that holds anything else. */
 NIF(nif_write_list) {
     struct db *handle;
-    struct measure sum;
+    unsigned count;
     size_t nanoseconds;
     if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
-    if (!measure(env, argv[1], true, &sum)) return atoms.invalid_argument_;
-    if (takes_long(sum.count, sum.bytes, &nanoseconds)) {
-        return enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND,
-                                 write_list_waiting, argc, argv);
+    if (!enif_get_list_length(env, argv[1], &count)) return atoms.invalid_argument_;
+    struct packed packed = {0};
+    ERL_NIF_TERM answer;
+    switch (takes_long(count, 0, &nanoseconds) ? TAKES_LONG
+                                               : pack(env, argv[1], count, true, &packed)) {
+    case PACKED:
+        answer = write_here(env, handle, argv, &packed);
+        takes_long(count, packed.used, &nanoseconds);
+        charge(env, nanoseconds);
+        break;
+    case TAKES_LONG:
+        answer = enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND,
+                                   write_list_waiting, argc, argv);
+        break;
+    case NO_MEMORY:
+        answer = fail_memory(env);
+        break;
+    default:
+        answer = atoms.invalid_argument_;
     }
-    ERL_NIF_TERM answer = write_short_list(env, handle, argv, sum.bytes);
-    charge(env, nanoseconds);
+    enif_free(packed.bytes);
     return answer;
 }

@@ -39,7 +39,7 @@ defmodule WarpEngine.Native do
   | `get` with `zero_copy: true` | value in memory, of any size | value on the disk |
   | `multi_get` | up to 16 keys in memory, 256 KiB copied in all | more, or on the disk |
   | `put`, `delete`, `compare_and_swap` | up to 16 KiB | larger, or where the write would wait |
-  | `write` | about 200 small operations, or 100 of 1 KiB | more, or where the write would wait |
+  | `write` | about 1,000 small operations, or 650 of 1 KiB | more, or where the write would wait |
   | `token`, `durable?`, `shard_of`, `shard_cpu` | always | |
   | all others | | always |
 
