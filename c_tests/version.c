@@ -7,6 +7,7 @@ int main(void) {
 
     CHECK(strcmp(warp_status_name(WARP_OK), "WARP_OK") == 0);
     CHECK(strcmp(warp_status_name(WARP_WOULD_BLOCK), "WARP_WOULD_BLOCK") == 0);
+    CHECK(strcmp(warp_status_name(WARP_UNCHANGED), "WARP_UNCHANGED") == 0);
     CHECK(strcmp(warp_status_name(WARP_ERR_INTERNAL), "WARP_ERR_INTERNAL") == 0);
     for (warp_status s = -11; s <= 4; s++) {
         CHECK(strcmp(warp_status_name(s), "WARP_UNKNOWN") != 0);

@@ -80,6 +80,7 @@ enum class Code : std::int32_t {
   buffer_too_small = WARP_BUFFER_TOO_SMALL,      ///< nothing was copied; the length is known
   conflict = WARP_CONFLICT,                      ///< compare-and-swap found another value
   would_block = WARP_WOULD_BLOCK,                ///< the answer needs the disk
+  unchanged = WARP_UNCHANGED,                    ///< the value is the one that is known
   invalid_argument = WARP_ERR_INVALID_ARGUMENT,  ///< empty key, unknown option, no handle
   io = WARP_ERR_IO,                              ///< the system failed a read, a write or a sync
   corruption = WARP_ERR_CORRUPTION,              ///< a checksum does not match; missing files
@@ -384,6 +385,20 @@ struct Copied {
   std::size_t length;
 
   /// Whether the value is in the buffer.
+  explicit operator bool() const noexcept { return code == Code::ok; }
+};
+
+/// The answer of a read of what has changed (Database::get_if_changed).
+struct Changed {
+  /// Code::ok, Code::unchanged, Code::not_found, Code::buffer_too_small, and for
+  /// get_if_changed_nowait Code::would_block.
+  Code code;
+  /// Length of the value in bytes, for Code::ok and Code::buffer_too_small; else 0.
+  std::size_t length;
+  /// Revision of the value, to ask with next time; 0 when there is none or it is not known.
+  std::uint64_t revision;
+
+  /// Whether another value is in the buffer.
   explicit operator bool() const noexcept { return code == Code::ok; }
 };
 
@@ -889,6 +904,17 @@ class Database {
   Result<Copied> get_nowait(Bytes key, void* buffer, std::size_t size) const {
     return copied_(warp_get_nowait, key, buffer, size);
   }
+  /// Copies the value of `key` into the buffer unless it is still the one whose revision is `known`,
+  /// which is then not even looked at (warp_get_if_changed); 0 knows none.
+  Result<Changed> get_if_changed(Bytes key, std::uint64_t known, void* buffer,
+                                 std::size_t size) const {
+    return changed_(warp_get_if_changed, key, known, buffer, size);
+  }
+  /// get_if_changed that never waits for the disk (warp_get_if_changed_nowait).
+  Result<Changed> get_if_changed_nowait(Bytes key, std::uint64_t known, void* buffer,
+                                        std::size_t size) const {
+    return changed_(warp_get_if_changed_nowait, key, known, buffer, size);
+  }
   /// The value of `key`, not copied (warp_get_pinned); empty when there is none.
   Result<std::optional<Value>> get_pinned(Bytes key) const {
     warp_value raw = {};
@@ -1096,6 +1122,17 @@ class Database {
     if (status < 0) return Error::last(status);
     const bool known = status == WARP_OK || status == WARP_BUFFER_TOO_SMALL;
     return Copied{static_cast<Code>(status), known ? length : 0};
+  }
+
+  template <class F>
+  Result<Changed> changed_(F call, Bytes key, std::uint64_t known, void* buffer,
+                           std::size_t size) const {
+    std::size_t length = 0;
+    std::uint64_t revision = 0;
+    const warp_status status =
+        call(raw_.get(), key.data(), key.size(), known, buffer, size, &length, &revision);
+    if (status < 0) return Error::last(status);
+    return Changed{static_cast<Code>(status), length, revision};
   }
 
   Result<MultiGet> multi_get_(MultiGet request) const {

@@ -146,7 +146,7 @@ impl Engine {
 
     /// The hash of a key that is read.
     #[inline(always)]
-    fn hash_to_read(&self, key: &[u8]) -> KeyHash {
+    pub(super) fn hash_to_read(&self, key: &[u8]) -> KeyHash {
         match self.placement.rules() {
             None => self.hasher.hash(key),
             Some(_) => self.attend(key),
