@@ -49,9 +49,11 @@ impl Text {
     }
 }
 
-/// A label's value: backslash, quote and line feed escaped, bytes that are no UTF-8 replaced.
+/// A label's value: backslash, quote and line feed escaped; bytes that are no UTF-8 replaced, and
+/// other control characters too, since a zero byte would end the text for its readers in C.
 fn escaped(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(value);
+    let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    let text: String = String::from_utf8_lossy(value).chars().map(shown).collect();
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
@@ -106,7 +108,7 @@ mod tests {
         let load = Load {
             shards: vec![1.5, 2.0],
             slots: vec![(7, 0.5)],
-            keys: vec![(b"a\"\\\n\xff".to_vec(), 0.25)],
+            keys: vec![(b"a\"\\\n\xff".to_vec(), 0.25), (b"\0\rb".to_vec(), 0.2)],
             ..Load::default()
         };
         let text = render(&Stats::default(), &load);
@@ -124,5 +126,6 @@ mod tests {
             }
         }
         assert!(text.contains(r#"key="a\"\\\n"#), "{text}");
+        assert!(text.contains("key=\"\u{fffd}\u{fffd}b\"") && !text.contains('\0'), "{text}");
     }
 }

@@ -26,18 +26,16 @@
 /* Values up to this size are copied out by the caller's own scheduler. Measured: 1.5 us for 64 KiB;
  * for this much 115 to 230 us when every page of the copy is fresh. */
 #define GET_INLINE_MAX ((size_t)256 << 10)
-/* The same for a get that may answer with a pinned value. The engine has no read that pins without
- * ever waiting, so a pinned get takes a dirty scheduler: 2 us on an idle machine, more than 10 us
- * on a busy one. Up to here the copy is cheaper. */
-#define PIN_INLINE_MAX ((size_t)64 << 10)
 /* Batches that take about this long are written inline: 100 puts of 1 KiB, 200 small ones. */
 #define BATCH_INLINE_NS 80000
 /* multi_get of up to this many keys asks inline; above, overlapped reads are worth the 2 us that
  * a dirty scheduler costs. */
 #define MULTI_INLINE_MAX 16
-/* On a dirty scheduler, values from this size on are handed out without a copy when the caller
- * allows it: below, the copy is cheaper than the resource that keeps the value pinned. */
+/* Values from this size on are handed out without a copy when the caller allows it: below, the copy
+ * is cheaper than the resource that keeps the value pinned. */
 #define PIN_MIN ((size_t)16 << 10)
+/* What handing out such a value takes: as much as copying this many bytes. */
+#define PIN_AS_BYTES ((size_t)4 << 10)
 
 /* ---- atoms (nif.c) ---- */
 
@@ -94,9 +92,16 @@ bool arg_db(ErlNifEnv *env, ERL_NIF_TERM term, struct db **db);
 extern ErlNifResourceType *value_type;
 void value_destroy(ErlNifEnv *env, void *object);
 
-/* Takes `value` over and makes a binary of it: pinned if `pin` and it is large, else copied.
- * False when there is no memory for it. */
+/* Takes `value` over, zeroes it, and makes a binary that points into it. False when there is no
+ * memory for that: then the value is released. */
+bool pinned_term(ErlNifEnv *env, warp_value *value, ERL_NIF_TERM *term);
+/* Takes `value` over, zeroes it, and makes a binary of it: pinned if `pin` and it is large, else
+ * copied. False when there is no memory for it. */
 bool value_term(ErlNifEnv *env, warp_value *value, bool pin, ERL_NIF_TERM *term);
+
+/* Takes over the string that a call with this status has made: {ok, binary}, or what went wrong.
+ * (By its place: an argument list has no order, and the call may stand in the same one.) */
+ERL_NIF_TERM string_answer(ErlNifEnv *env, warp_status status, char **string);
 
 /* ---- iterators (iter.c) ---- */
 
@@ -137,6 +142,18 @@ NIF(nif_compact);
 NIF(nif_backup);
 NIF(nif_stats);
 NIF(nif_stats_json);
+NIF(nif_openmetrics);
+NIF(nif_events_json);
+NIF(nif_link);
+NIF(nif_unlink);
+NIF(nif_get_linked);
+NIF(nif_add_rule);
+NIF(nif_remove_rule);
+NIF(nif_rules_json);
+NIF(nif_shard_of);
+NIF(nif_shard_cpu);
+NIF(nif_rebalance);
+NIF(nif_move_slot);
 NIF(nif_version);
 NIF(nif_bench);
 

@@ -69,11 +69,25 @@ static warp_status get_long(ErlNifEnv *env, warp_db *db, const ErlNifBinary *key
     return status;
 }
 
-/* The value without waiting. WARP_BUFFER_TOO_SMALL: it is longer than `max`. */
+/* A large value without a copy. Charged as a small one, whatever its length. */
+static warp_status get_large(ErlNifEnv *env, warp_db *db, const ErlNifBinary *key, size_t *len,
+                             ERL_NIF_TERM *value) {
+    warp_value pinned = {0};
+    *len = PIN_AS_BYTES;
+    warp_status status = warp_get_pinned_nowait(db, key->data, key->size, &pinned);
+    if (status == WARP_OK && !pinned_term(env, &pinned, value)) status = WARP_ERR_OUT_OF_MEMORY;
+    return status;
+}
+
+/* The value without waiting: a copy, or pinned if `pin` and it is large. WARP_BUFFER_TOO_SMALL: the
+ * copy would be longer than `max`. */
 static warp_status get_now(ErlNifEnv *env, warp_db *db, const ErlNifBinary *key, size_t max,
-                           size_t *len, ERL_NIF_TERM *value) {
+                           bool pin, size_t *len, ERL_NIF_TERM *value) {
     unsigned char stack[STACK_MAX];
     warp_status status = warp_get_nowait(db, key->data, key->size, stack, sizeof stack, len);
+    if (status == WARP_BUFFER_TOO_SMALL && pin && *len >= PIN_MIN) {
+        return get_large(env, db, key, len, value);
+    }
     if (status == WARP_BUFFER_TOO_SMALL) return get_long(env, db, key, max, len, value);
     if (status != WARP_OK) return status;
     unsigned char *bytes = enif_make_new_binary(env, *len, value);
@@ -85,12 +99,12 @@ static warp_status get_now(ErlNifEnv *env, warp_db *db, const ErlNifBinary *key,
 NIF(nif_get) {
     struct call call;
     if (!parse(env, argv, &call)) return enif_make_badarg(env);
-    size_t max = argv[2] == atoms.true_ ? PIN_INLINE_MAX : GET_INLINE_MAX;
+    bool pin = argv[2] == atoms.true_;
     warp_db *db = db_enter(call.db);
     if (!db) return fail_closed(env);
     size_t len = 0;
     ERL_NIF_TERM answer;
-    warp_status status = get_now(env, db, &call.key, max, &len, &answer);
+    warp_status status = get_now(env, db, &call.key, GET_INLINE_MAX, pin, &len, &answer);
     switch (status) {
     case WARP_OK: answer = found(env, answer); break;
     case WARP_NOT_FOUND: answer = atoms.not_found_; break;
@@ -156,18 +170,15 @@ static NIF(exists_waiting) {
     return answer;
 }
 
-/* warp_exists may have to compare the key on the disk; asking for the length does not wait. */
 NIF(nif_exists) {
     struct call call;
     if (!parse(env, argv, &call)) return enif_make_badarg(env);
     warp_db *db = db_enter(call.db);
     if (!db) return fail_closed(env);
-    size_t len;
     ERL_NIF_TERM answer;
-    warp_status status = warp_get_nowait(db, call.key.data, call.key.size, NULL, 0, &len);
+    warp_status status = warp_exists_nowait(db, call.key.data, call.key.size);
     switch (status) {
-    case WARP_OK:
-    case WARP_BUFFER_TOO_SMALL: answer = atoms.true_; break;
+    case WARP_OK: answer = atoms.true_; break;
     case WARP_NOT_FOUND: answer = atoms.false_; break;
     case WARP_WOULD_BLOCK:
         answer = enif_schedule_nif(env, "exists", ERL_NIF_DIRTY_JOB_IO_BOUND, exists_waiting, argc,
@@ -261,9 +272,8 @@ static warp_status multi_now(ErlNifEnv *env, warp_db *db, ERL_NIF_TERM list, boo
     unsigned n = 0;
     while (enif_get_list_cell(env, list, &head, &list)) {
         size_t len = 0, left = *bytes < GET_INLINE_MAX ? GET_INLINE_MAX - *bytes : 0;
-        if (pin && left > PIN_INLINE_MAX) left = PIN_INLINE_MAX;
         enif_inspect_binary(env, head, &key);
-        warp_status status = get_now(env, db, &key, left, &len, &terms[n]);
+        warp_status status = get_now(env, db, &key, left, pin, &len, &terms[n]);
         if (status == WARP_NOT_FOUND) {
             terms[n] = atoms.nil_;
         } else if (status != WARP_OK) {

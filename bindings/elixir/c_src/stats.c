@@ -43,17 +43,7 @@ NIF(nif_stats_json) {
     warp_db *db = db_enter(handle);
     if (!db) return fail_closed(env);
     char *json = NULL;
-    warp_status status = warp_stats_json(db, &json);
-    ERL_NIF_TERM answer;
-    if (status == WARP_OK) {
-        size_t len = strlen(json);
-        ERL_NIF_TERM term;
-        memcpy(enif_make_new_binary(env, len, &term), json, len);
-        warp_string_free(json);
-        answer = enif_make_tuple2(env, atoms.ok_, term);
-    } else {
-        answer = fail(env, status);
-    }
+    ERL_NIF_TERM answer = string_answer(env, warp_stats_json(db, &json), &json);
     db_leave(handle);
     return answer;
 }

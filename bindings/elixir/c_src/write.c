@@ -1,5 +1,5 @@
 /*
- * put, delete, compare_and_swap.
+ * put, with a hint or without, delete, compare_and_swap.
  *
  * A write is a copy into the log: it runs on the caller's own scheduler unless the handle waits
  * for syncs, or the value is so large that copying it would hold the scheduler. A delete and a
@@ -18,17 +18,21 @@ static bool is_cold(warp_db *db, const ErlNifBinary *key) {
 
 /* ---- put ---- */
 
+/* put(db, key, value) and put_hinted(db, key, value, hint) */
 static NIF(put_now) {
-    (void)argc;
     struct db *handle;
     ErlNifBinary key, value;
+    unsigned hint = WARP_WARM;
     if (!arg_db(env, argv[0], &handle) || !enif_inspect_binary(env, argv[1], &key) ||
-        !enif_inspect_binary(env, argv[2], &value)) {
+        !enif_inspect_binary(env, argv[2], &value) ||
+        (argc == 4 && !enif_get_uint(env, argv[3], &hint))) {
         return enif_make_badarg(env);
     }
     warp_db *db = db_enter(handle);
     if (!db) return fail_closed(env);
-    warp_status status = warp_put(db, key.data, key.size, value.data, value.size);
+    warp_status status =
+        argc == 4 ? warp_put_hinted(db, key.data, key.size, value.data, value.size, hint)
+                  : warp_put(db, key.data, key.size, value.data, value.size);
     ERL_NIF_TERM answer = status == WARP_OK ? atoms.ok_ : fail(env, status);
     db_leave(handle);
     return answer;
@@ -41,7 +45,8 @@ NIF(nif_put) {
         return enif_make_badarg(env);
     }
     if (db_syncs(handle) || value.size > PUT_INLINE_MAX) {
-        return enif_schedule_nif(env, "put", ERL_NIF_DIRTY_JOB_IO_BOUND, put_now, argc, argv);
+        const char *name = argc == 4 ? "put_hinted" : "put";
+        return enif_schedule_nif(env, name, ERL_NIF_DIRTY_JOB_IO_BOUND, put_now, argc, argv);
     }
     ERL_NIF_TERM answer = put_now(env, argc, argv);
     charge(env, write_ns(value.size));

@@ -1,5 +1,3 @@
-Code.require_file("support/json.exs", __DIR__)
-
 defmodule WarpEngine.Native.ConformanceTest do
   # The conformance suite of all languages, ../../tests/conformance, whose README.md has the format.
   # What this package has no call of its own for is translated: a read into a buffer is `get`, whose

@@ -4,14 +4,20 @@ defmodule WarpEngine.Native.DocTest do
   doctest WarpEngine.Native
   doctest WarpEngine.Native.Batch
   doctest WarpEngine.Native.Error
+  doctest WarpEngine.Native.Links
+  doctest WarpEngine.Native.Monitor
   doctest WarpEngine.Native.Options
+  doctest WarpEngine.Native.Placement
   doctest WarpEngine.Native.Server
 
   test "every public function has a doc, a spec and an example" do
     for module <- [
           WarpEngine.Native,
           WarpEngine.Native.Batch,
+          WarpEngine.Native.Links,
+          WarpEngine.Native.Monitor,
           WarpEngine.Native.Options,
+          WarpEngine.Native.Placement,
           WarpEngine.Native.Server
         ] do
       {:docs_v1, _, _, _, %{"en" => _}, _, docs} = Code.fetch_docs(module)

@@ -3,7 +3,7 @@ defmodule WarpEngine.Native.LifetimeTest do
   use ExUnit.Case
   import WarpEngine.Native.Support
   alias WarpEngine.Native
-  alias WarpEngine.Native.{Error, Nif}
+  alias WarpEngine.Native.{Error, Links, Monitor, Nif, Placement}
 
   @large 100_000
 
@@ -36,7 +36,23 @@ defmodule WarpEngine.Native.LifetimeTest do
           Native.compact(db),
           Native.backup(db, "anywhere"),
           Native.stats(db),
-          Native.stats_json(db)
+          Native.stats_json(db),
+          Native.put(db, "k", "v", hint: :cold),
+          Native.put(db, "k", random_bytes(@large), hint: :hot),
+          Links.link(db, "k", "l"),
+          Links.unlink(db, "k", "l"),
+          Links.get_linked(db, "k"),
+          Links.partners(db, "k"),
+          Placement.add_rule(db, ["a*", "b*"]),
+          Placement.remove_rule(db, "a*"),
+          Placement.rules(db),
+          Placement.shard_of(db, "k"),
+          Placement.shard_cpu(db, 0),
+          Placement.rebalance(db),
+          Placement.move_slot(db, 0, 0),
+          Monitor.load(db),
+          Monitor.events(db),
+          Monitor.openmetrics(db)
         ] do
       assert {:error, %Error{reason: :closed}} = answer
     end
@@ -57,11 +73,37 @@ defmodule WarpEngine.Native.LifetimeTest do
     end
   end
 
+  test "no call takes what is no handle, and none is fooled by another kind of reference" do
+    db = Native.open!(:memory)
+    {:ok, iter} = Nif.iter_new(db.ref, "")
+
+    for {name, arity} <- Nif.__info__(:functions), name not in [:load, :open, :version] do
+      other = if name in [:iter_next_page, :iter_close], do: db.ref, else: iter
+
+      for wrong <- [nil, :none, make_ref(), 1, "", self(), other] do
+        assert_raise ArgumentError, fn ->
+          apply(Nif, name, [wrong | List.duplicate("", arity - 1)])
+        end
+      end
+    end
+
+    for wrong <- [nil, :never_started], call <- [&Links.partners(&1, "k"), &Placement.rules/1] do
+      assert_raise ArgumentError, ~r/no database/, fn -> call.(wrong) end
+    end
+
+    for wrong <- [1, "db", db.ref, %{ref: db.ref}] do
+      assert_raise FunctionClauseError, fn -> Monitor.load(wrong) end
+      assert_raise FunctionClauseError, fn -> Native.get(wrong, "k") end
+    end
+
+    Native.close(db)
+  end
+
   defp call_until_closed(db, n, calls) do
     key = "key #{:rand.uniform(100)}"
 
     answer =
-      case rem(n + calls, 8) do
+      case rem(n + calls, 16) do
         0 -> Native.get(db, key)
         1 -> Native.put(db, key, random_bytes(100))
         2 -> Native.multi_get(db, List.duplicate(key, 40))
@@ -70,6 +112,14 @@ defmodule WarpEngine.Native.LifetimeTest do
         5 -> Native.delete(db, key)
         6 -> Native.get(db, key, zero_copy: true)
         7 -> Native.sync(db)
+        8 -> Native.put(db, key, random_bytes(100), hint: :cold)
+        9 -> Links.link(db, key, "key")
+        10 -> Links.get_linked(db, key)
+        11 -> Links.unlink(db, key, "key")
+        12 -> Placement.add_rule(db, ["key *"], place: false)
+        13 -> Placement.move_slot(db, :rand.uniform(4_096) - 1, 1)
+        14 -> Monitor.openmetrics(db)
+        15 -> Placement.shard_of(db, key)
       end
 
     case answer do
@@ -100,6 +150,28 @@ defmodule WarpEngine.Native.LifetimeTest do
     collect_all()
     assert pinned == value
     assert part == binary_part(value, 50_000, 1_000)
+  end
+
+  test "what a multi_get had pinned when a key of it failed is released once" do
+    db = Native.open!(:memory, shards: 2)
+    keys = for i <- 1..30, do: "key #{i}"
+    for key <- keys, do: Native.put!(db, key, random_bytes(@large))
+    kept = Native.multi_get!(db, keys, zero_copy: true)
+    copies = Enum.map(kept, &:binary.copy/1)
+
+    for _ <- 1..50 do
+      # Longer than any key, behind those that were pinned.
+      failing = keys ++ [String.duplicate("k", 65_536)]
+      assert {:error, %Error{reason: :too_large}} = Native.multi_get(db, failing, zero_copy: true)
+      assert {:error, _} = Native.multi_get(db, Enum.take(failing, -2), zero_copy: true)
+      for key <- keys, do: Native.put!(db, key, random_bytes(@large))
+    end
+
+    Native.compact(db)
+    collect_all()
+    assert kept == copies
+    assert Native.close(db) == :ok
+    assert kept == copies
   end
 
   test "an iterator outlives its database" do

@@ -142,6 +142,34 @@ defmodule WarpEngine.Native.NativeTest do
     end
   end
 
+  test "a hint changes no answer" do
+    path = tmp_path()
+
+    for where <- [:memory, path], durability <- [:process, :sync] do
+      db = Native.open!(where, durability: durability, shards: 2)
+
+      for hint <- [:hot, :warm, :cold], value <- ["v", ["io", ?d], random_bytes(100_000)] do
+        assert Native.put(db, "k", value, hint: hint) == :ok
+        assert Native.get!(db, "k") == IO.iodata_to_binary(value)
+        assert Native.put!(db, "#{hint}", value, hint: hint) == :ok
+      end
+
+      assert Native.put(db, "k", "plain", []) == :ok
+      assert {:error, %Error{reason: :invalid_argument}} = Native.put(db, "", "v", hint: :cold)
+      long = String.duplicate("k", 65_536)
+      assert {:error, %Error{reason: :too_large}} = Native.put(db, long, "v", hint: :hot)
+      assert_raise ArgumentError, fn -> Native.put(db, "k", "v", hint: :lukewarm) end
+      assert_raise ArgumentError, fn -> Native.put(db, "k", "v", cold: true) end
+      assert_raise FunctionClauseError, fn -> Native.put(db, :k, "v", hint: :cold) end
+      assert Native.close(db) == :ok
+    end
+
+    db = Native.open!(path)
+    for hint <- [:hot, :warm, :cold], do: assert(byte_size(Native.get!(db, "#{hint}")) == 100_000)
+    assert Native.get!(db, "k") == "plain"
+    Native.close(db)
+  end
+
   test "an empty value is a value", %{db: db} do
     assert Native.compare_and_swap(db, "k", "", "v") == :conflict
     assert Native.compare_and_swap(db, "k", nil, "") == :ok

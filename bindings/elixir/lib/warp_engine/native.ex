@@ -36,8 +36,8 @@ defmodule WarpEngine.Native do
   | call | inline | dirty I/O |
   | --- | --- | --- |
   | `get`, `get_unless`, `exists?` | value in memory, up to 256 KiB | value on the disk, or larger |
-  | `get` with `zero_copy: true` | value in memory, up to 64 KiB | value on the disk, or larger |
-  | `multi_get` | up to 16 keys in memory, 256 KiB in all | more, or on the disk |
+  | `get` with `zero_copy: true` | value in memory, of any size | value on the disk |
+  | `multi_get` | up to 16 keys in memory, 256 KiB copied in all | more, or on the disk |
   | `put`, `compare_and_swap` | up to 16 KiB | larger, and all with `durability: :sync` |
   | `delete` | unless the key is on the disk | with `durability: :sync` |
   | `write` | about 200 small operations, or 100 of 1 KiB | more, and all with `durability: :sync` |
@@ -48,7 +48,7 @@ defmodule WarpEngine.Native do
   once starts it with more: `elixir --erl "+SDio 64"`.
   """
 
-  alias WarpEngine.Native.{Batch, Error, Nif, Options, Server}
+  alias WarpEngine.Native.{Answer, Batch, Error, Nif, Options, Server}
 
   @enforce_keys [:ref, :path]
   defstruct [:ref, :path]
@@ -68,12 +68,22 @@ defmodule WarpEngine.Native do
   @typedoc """
   Options of reads.
 
-    * `:zero_copy` - answer large values (over 64 KiB; 16 KiB in a `multi_get` of more than 16
-      keys) with binaries that point into the engine's memory. Nothing is copied, and the bytes
-      never change; but each keeps a segment of the database in memory as long as the binary, or a
-      part of it, is referred to. Default `false`.
+    * `:zero_copy` - answer large values (16 KiB and more) with binaries that point into the
+      engine's memory. Nothing is copied, and the bytes never change; but each keeps a segment of
+      the database in memory as long as the binary, or a part of it, is referred to. Default
+      `false`.
   """
   @type read_option :: {:zero_copy, boolean}
+
+  @typedoc """
+  Options of puts.
+
+    * `:hint` - how long the value will stay: `:hot` if it will soon be overwritten or deleted,
+      `:cold` if it will stay for long, `:warm` (default) if nobody knows. Cold values get segments
+      of their own, so that compaction need not move them out of the way of hot ones. A hint
+      changes no answer and no promise.
+  """
+  @type write_option :: {:hint, :hot | :warm | :cold}
 
   ## Opening and closing
 
@@ -109,7 +119,7 @@ defmodule WarpEngine.Native do
       :ok
   """
   @spec open!(Path.t() | :memory, Options.t()) :: t
-  def open!(path, options \\ []), do: value!(open(path, options))
+  def open!(path, options \\ []), do: Answer.value!(open(path, options))
 
   @doc """
   Syncs, checkpoints and closes.
@@ -212,7 +222,7 @@ defmodule WarpEngine.Native do
       ** (WarpEngine.Native.Error) key not found: "other"
   """
   @spec get!(db, key, [read_option]) :: value
-  def get!(db, key, options \\ []), do: value!(get(db, key, options), key)
+  def get!(db, key, options \\ []), do: Answer.value!(get(db, key, options), key)
 
   @doc """
   The value of `key`, or `:unchanged` if it is `known`, byte for byte.
@@ -260,7 +270,7 @@ defmodule WarpEngine.Native do
       [nil]
   """
   @spec multi_get!(db, [key], [read_option]) :: [value | nil]
-  def multi_get!(db, keys, options \\ []), do: value!(multi_get(db, keys, options))
+  def multi_get!(db, keys, options \\ []), do: Answer.value!(multi_get(db, keys, options))
 
   @doc """
   Whether `key` exists. Raises when the engine cannot say.
@@ -271,7 +281,7 @@ defmodule WarpEngine.Native do
       {true, false}
   """
   @spec exists?(db, key) :: boolean
-  def exists?(db, key) when is_binary(key), do: value!(Nif.exists(ref(db), key))
+  def exists?(db, key) when is_binary(key), do: Answer.value!(Nif.exists(ref(db), key))
 
   ## Writing
 
@@ -295,7 +305,23 @@ defmodule WarpEngine.Native do
   end
 
   @doc """
-  `put/3` that raises.
+  `put/3` with options.
+
+      iex> db = WarpEngine.Native.open!(:memory)
+      iex> WarpEngine.Native.put(db, "log:2024-01-01", "opened", hint: :cold)
+      :ok
+      iex> WarpEngine.Native.get(db, "log:2024-01-01")
+      {:ok, "opened"}
+  """
+  @spec put(db, key, iodata, [write_option]) :: :ok | error
+  def put(db, key, value, []), do: put(db, key, value)
+
+  def put(db, key, value, options) when is_binary(key) do
+    Nif.put_hinted(ref(db), key, IO.iodata_to_binary(value), hint(options))
+  end
+
+  @doc """
+  `put/4` that raises.
 
       iex> db = WarpEngine.Native.open!(:memory)
       iex> WarpEngine.Native.put!(db, "key", "value")
@@ -303,8 +329,8 @@ defmodule WarpEngine.Native do
       iex> WarpEngine.Native.put!(db, "", "value")
       ** (WarpEngine.Native.Error) the key is empty; keys are 1 to 65535 bytes
   """
-  @spec put!(db, key, iodata) :: :ok
-  def put!(db, key, value), do: value!(put(db, key, value))
+  @spec put!(db, key, iodata, [write_option]) :: :ok
+  def put!(db, key, value, options \\ []), do: Answer.value!(put(db, key, value, options))
 
   @doc """
   Deletes `key`.
@@ -359,7 +385,7 @@ defmodule WarpEngine.Native do
   """
   @spec compare_and_swap!(db, key, iodata | nil, iodata | nil) :: :ok
   def compare_and_swap!(db, key, expected, desired) do
-    value!(compare_and_swap(db, key, expected, desired), key)
+    Answer.value!(compare_and_swap(db, key, expected, desired), key)
   end
 
   @doc """
@@ -392,7 +418,7 @@ defmodule WarpEngine.Native do
       :ok
   """
   @spec write!(db, Batch.t() | [Batch.operation()]) :: :ok
-  def write!(db, batch), do: value!(write(db, batch))
+  def write!(db, batch), do: Answer.value!(write(db, batch))
 
   ## Terms
 
@@ -418,7 +444,7 @@ defmodule WarpEngine.Native do
       :ok
   """
   @spec put_term!(db, key, term, list) :: :ok
-  def put_term!(db, key, term, options \\ []), do: value!(put_term(db, key, term, options))
+  def put_term!(db, key, term, options \\ []), do: Answer.value!(put_term(db, key, term, options))
 
   @doc """
   The term that `put_term/4` stored.
@@ -452,7 +478,7 @@ defmodule WarpEngine.Native do
       {1, 2}
   """
   @spec get_term!(db, key, safe: boolean) :: term
-  def get_term!(db, key, options \\ []), do: value!(get_term(db, key, options), key)
+  def get_term!(db, key, options \\ []), do: Answer.value!(get_term(db, key, options), key)
 
   ## Iterating
 
@@ -493,7 +519,7 @@ defmodule WarpEngine.Native do
       :ok
   """
   @spec sync!(db) :: :ok
-  def sync!(db), do: value!(sync(db))
+  def sync!(db), do: Answer.value!(sync(db))
 
   @doc """
   A token that covers every write acknowledged before the call. So a process writes thousands of
@@ -515,7 +541,7 @@ defmodule WarpEngine.Native do
       true
   """
   @spec token!(db) :: token
-  def token!(db), do: value!(token(db))
+  def token!(db), do: Answer.value!(token(db))
 
   @doc """
   Returns once the writes of `token` are on the device, starting a sync if none is due. After
@@ -544,7 +570,8 @@ defmodule WarpEngine.Native do
       true
   """
   @spec durable?(db, token) :: boolean
-  def durable?(db, token) when is_integer(token), do: value!(Nif.is_durable(ref(db), token))
+  def durable?(db, token) when is_integer(token),
+    do: Answer.value!(Nif.is_durable(ref(db), token))
 
   @doc """
   Checkpoints all shards while reads and writes go on: afterwards everything acknowledged before
@@ -563,7 +590,7 @@ defmodule WarpEngine.Native do
       :ok
   """
   @spec checkpoint!(db) :: :ok
-  def checkpoint!(db), do: value!(checkpoint(db))
+  def checkpoint!(db), do: Answer.value!(checkpoint(db))
 
   @doc """
   Reclaims what can be reclaimed now. The engine does so by itself; this is for the impatient.
@@ -581,7 +608,7 @@ defmodule WarpEngine.Native do
       :ok
   """
   @spec compact!(db) :: :ok
-  def compact!(db), do: value!(compact(db))
+  def compact!(db), do: Answer.value!(compact(db))
 
   @doc """
   A consistent copy in the directory `path`, which opens as a database of its own.
@@ -609,7 +636,7 @@ defmodule WarpEngine.Native do
       ** (WarpEngine.Native.Error) the path holds a NUL byte
   """
   @spec backup!(db, Path.t()) :: :ok
-  def backup!(db, path), do: value!(backup(db, path))
+  def backup!(db, path), do: Answer.value!(backup(db, path))
 
   @doc """
   Counters and sizes.
@@ -630,7 +657,7 @@ defmodule WarpEngine.Native do
       0
   """
   @spec stats!(db) :: %{atom => non_neg_integer}
-  def stats!(db), do: value!(stats(db))
+  def stats!(db), do: Answer.value!(stats(db))
 
   @doc """
   Everything the engine knows about itself, per shard too, as JSON.
@@ -655,6 +682,16 @@ defmodule WarpEngine.Native do
     raise ArgumentError, "the options of a read are [zero_copy: boolean], not #{inspect(other)}"
   end
 
+  # WARP_HOT, WARP_WARM, WARP_COLD.
+  defp hint(hint: :hot), do: 1
+  defp hint(hint: :warm), do: 2
+  defp hint(hint: :cold), do: 3
+
+  defp hint(other) do
+    raise ArgumentError,
+          "the options of a put are [hint: :hot | :warm | :cold], not #{inspect(other)}"
+  end
+
   defp binary_or_nil(nil), do: nil
   defp binary_or_nil(value) when is_binary(value), do: value
   defp binary_or_nil(value), do: IO.iodata_to_binary(value)
@@ -665,19 +702,6 @@ defmodule WarpEngine.Native do
     ArgumentError ->
       what = if how == [:safe], do: "a safe term", else: "a term"
       {:error, Error.new(:invalid_term, "the value of #{inspect(key)} is not #{what}")}
-  end
-
-  defp value!(answer, key \\ nil)
-  defp value!(:ok, _key), do: :ok
-  defp value!({:ok, value}, _key), do: value
-  defp value!({:error, error}, _key), do: raise(error)
-  defp value!(answer, _key) when is_boolean(answer), do: answer
-
-  defp value!(:not_found, key),
-    do: raise(Error.new(:not_found, "key not found: #{inspect(key)}", 1))
-
-  defp value!(:conflict, key) do
-    raise Error.new(:conflict, "another value was there: #{inspect(key)}", 3)
   end
 
   defimpl Inspect do

@@ -11,13 +11,20 @@ defmodule WarpEngine.Native.Options do
   | `:shards` | `24` | number of shards, 1 to 1024; fixed when the directory is created |
   | `:durability` | `:periodic` | `:none`, `:process`, `:periodic` or `:sync` |
   | `:sync_interval_ms` | `100` | longest time between two syncs under `:periodic` |
-  | `:memory_limit` | `"2G"` | ceiling for what the engine keeps resident |
+  | `:memory_limit` | `"2G"`, or half of what a container may have | ceiling for what the engine keeps resident |
+  | `:cache_compression` | `false` | keep what the cache of cold values holds compressed |
   | `:create_if_missing` | `true` | |
   | `:error_if_exists` | `false` | |
   | `:read_only` | `false` | |
   | `:open_timeout_ms` | `30_000` | how long to retry while another process has the directory |
   | `:checkpoint_interval_ms`, `:checkpoint_log_bytes` | chosen by the engine | |
   | `:pin_shards` | `false` | pin each shard's upkeep to one core |
+  | `:load_monitor` | `true` | watch how the load spreads: `WarpEngine.Native.Monitor` |
+  | `:skew_percent` | `90` | the load counts as skewed while its entropy is below this, 1 to 99 |
+  | `:auto_rebalance` | `false` | move slots by itself while the load is skewed |
+  | `:rules` | | rules it gets if it has not got them: `"user:*,profile:*;order:*,items:*"` |
+  | `:prefetch_links` | `false` | a get of a key starts the loads of its partners |
+  | `:learn_links` | `false` | learn partners from reads that follow each other |
 
   Values are atoms, integers or strings. Sizes are bytes, or strings such as `"512M"`.
   """

@@ -1,10 +1,12 @@
 defmodule WarpEngine.Native.Json do
   @moduledoc false
-  # A reader of JSON, for what the suite's files and the engine's statistics hold. Objects become
-  # lists of `{name, value}` in their order, so that a list of pairs is told from an object by
+  # A reader of JSON, for what the engine tells in it (rules, events, load) and for the conformance
+  # suite: this package depends on no other, and OTP has none before 27. Objects become lists of `{name, value}` in their order, so that a list of pairs is told from an object by
   # `{:object, pairs}`; `null` becomes `nil`.
 
-  @doc "What the text stands for; raises where it is no JSON."
+  @doc false
+  # What the text stands for; raises where it is no JSON.
+  @spec parse!(binary) :: term
   def parse!(text) when is_binary(text) do
     {value, rest} = value(skip(text))
     if skip(rest) != "", do: fail(rest)
