@@ -62,6 +62,7 @@ static ErlNifFunc functions[] = {
     {"close", 1, nif_close, DIRTY},
     {"get", 3, nif_get, 0},
     {"get_unless", 3, nif_get_unless, 0},
+    {"get_if_changed", 3, nif_get_if_changed, 0},
     {"exists", 2, nif_exists, 0},
     {"multi_get", 3, nif_multi_get, 0},
     {"put", 3, nif_put, 0},

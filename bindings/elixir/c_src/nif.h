@@ -123,6 +123,7 @@ NIF(nif_open);
 NIF(nif_close);
 NIF(nif_get);
 NIF(nif_get_unless);
+NIF(nif_get_if_changed);
 NIF(nif_exists);
 NIF(nif_multi_get);
 NIF(nif_put);

@@ -22,6 +22,7 @@ defmodule WarpEngine.Native.Nif do
   def close(_db), do: stub()
   def get(_db, _key, _pin), do: stub()
   def get_unless(_db, _key, _known), do: stub()
+  def get_if_changed(_db, _key, _revision), do: stub()
   def exists(_db, _key), do: stub()
   def multi_get(_db, _keys, _pin), do: stub()
   def put(_db, _key, _value), do: stub()
