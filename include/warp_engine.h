@@ -1362,20 +1362,38 @@ warp_status warp_get_linked(warp_db *db,
                             struct warp_linked **out);
 
 /**
- * Count the values of a warp_get_linked.
+ * List the partners of a key, whether they and the key exist or not, without their values.
  *
- *   linked   what warp_get_linked gave; NULL has none
+ *   db        an open database
+ *   key       key_len bytes, 1 to 65,535
+ *   out       receives the partners, their values empty, to free with warp_linked_free; NULL
+ *             unless WARP_OK is returned
  *
- * Returns the number of values, the key's own included.
+ * Returns
+ *   WARP_OK                     listed; there may be none. The key itself is not among them
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ */
+warp_status warp_partners(warp_db *db,
+                          const void *key,
+                          size_t key_len,
+                          struct warp_linked **out);
+
+/**
+ * Count the values of a warp_get_linked or warp_partners.
+ *
+ *   linked   what one of them gave; NULL has none
+ *
+ * Returns the number of values, the key's own included where warp_get_linked gave it.
  */
 size_t warp_linked_count(const struct warp_linked *linked);
 
 /**
- * Look at one value of a warp_get_linked. The slices hold until warp_linked_free, whatever is
+ * Look at one value of a warp_get_linked or warp_partners. The slices hold until warp_linked_free, whatever is
  * written or closed meanwhile.
  *
- *   linked     what warp_get_linked gave
- *   i          0 for the key that was asked for, then its partners, below warp_linked_count
+ *   linked     what one of them gave
+ *   i          below warp_linked_count; for warp_get_linked 0 is the key that was asked for
  *   key        receives the key; may be NULL
  *   value      receives the value; may be NULL
  *   strength   receives how strong the link is, above 0, up to 1; may be NULL
@@ -1391,9 +1409,10 @@ warp_status warp_linked_at(const struct warp_linked *linked,
                            double *strength);
 
 /**
- * Free what warp_get_linked gave. Any thread may call this, also after warp_close.
+ * Free what warp_get_linked or warp_partners gave. Any thread may call this, also after
+ * warp_close.
  *
- *   linked   what warp_get_linked gave, or NULL
+ *   linked   what one of them gave, or NULL
  */
 void warp_linked_free(struct warp_linked *linked);
 

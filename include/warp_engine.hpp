@@ -1092,6 +1092,15 @@ class Database {
     return std::optional<Linked>(Linked(raw));
   }
 
+  /// The partners of `key` without their values, whether they and the key exist or not
+  /// (warp_partners).
+  Result<Linked> partners(Bytes key) const {
+    warp_linked* raw = nullptr;
+    const warp_status status = warp_partners(raw_.get(), key.data(), key.size(), &raw);
+    if (status != WARP_OK) return Error::last(status);
+    return Linked(raw);
+  }
+
   /// The C handle, which stays with this object.
   warp_db* raw() const noexcept { return raw_.get(); }
 

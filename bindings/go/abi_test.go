@@ -28,7 +28,7 @@ func TestEveryFunctionOfTheABIIsReached(t *testing.T) {
 		"warp_shard_cpu": missing, "warp_rebalance": missing, "warp_move_slot": missing,
 		"warp_link": missing, "warp_unlink": missing, "warp_get_linked": missing,
 		"warp_linked_count": missing, "warp_linked_at": missing, "warp_linked_free": missing,
-		"warp_get_if_changed": missing, "warp_get_if_changed_nowait": missing,
+		"warp_get_if_changed": missing, "warp_get_if_changed_nowait": missing, "warp_partners": missing,
 	}
 	sources := ""
 	for _, file := range []string{"shim.h", "cgo.go", "errors.go", "stats.go"} {

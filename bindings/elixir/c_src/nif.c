@@ -88,6 +88,7 @@ static ErlNifFunc functions[] = {
     {"link", 4, nif_link, DIRTY},
     {"unlink", 3, nif_unlink, DIRTY},
     {"get_linked", 3, nif_get_linked, DIRTY},
+    {"partners", 2, nif_partners, DIRTY},
     {"add_rule", 3, nif_add_rule, DIRTY},
     {"remove_rule", 2, nif_remove_rule, DIRTY},
     {"rules_json", 1, nif_rules_json, DIRTY},

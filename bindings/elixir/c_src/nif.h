@@ -148,6 +148,7 @@ NIF(nif_events_json);
 NIF(nif_link);
 NIF(nif_unlink);
 NIF(nif_get_linked);
+NIF(nif_partners);
 NIF(nif_add_rule);
 NIF(nif_remove_rule);
 NIF(nif_rules_json);

@@ -48,6 +48,7 @@ defmodule WarpEngine.Native.Nif do
   def link(_db, _from, _to, _strength), do: stub()
   def unlink(_db, _from, _to), do: stub()
   def get_linked(_db, _key, _values), do: stub()
+  def partners(_db, _key), do: stub()
   def add_rule(_db, _patterns, _flags), do: stub()
   def remove_rule(_db, _pattern), do: stub()
   def rules_json(_db), do: stub()
