@@ -36,7 +36,7 @@ defmodule EnhancedADT.WarpEngineIntegration.Translators do
 
   defp join(key, %module{}, context) do
     case Annotation.group(context) do
-      {group, strength} -> Associations.change({:join, {module, group}, key, strength})
+      {group, strength} -> Associations.join({module, group}, key, strength)
       nil -> :ok
     end
   end

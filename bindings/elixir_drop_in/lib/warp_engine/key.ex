@@ -44,6 +44,16 @@ defmodule WarpEngine.Key do
   end
 
   @doc """
+  The term that `encode/1` made a key of. A key of form 3 stays what it is: its term cannot be told.
+
+      iex> for key <- ["user:42", {:user, 42}, ""], do: key |> WarpEngine.Key.encode() |> WarpEngine.Key.decode()
+      ["user:42", {:user, 42}, ""]
+  """
+  @spec decode(binary) :: term
+  def decode(<<@term, _::binary>> = key), do: :erlang.binary_to_term(key)
+  def decode(key), do: key
+
+  @doc """
   A key of the application's own about the key of a user: links, for one.
 
       iex> WarpEngine.Key.reserved("link", "user:42")

@@ -2,9 +2,11 @@ defmodule WarpEngine.TermCache do
   @moduledoc """
   Hot terms, kept decoded: decoding a map takes ten times as long as copying it.
 
-  An entry is the bytes of a record, its temperature and the term that they are. It is used only when
-  `WarpEngine.Native.get_unless/3` has just answered that these bytes are what the database holds,
-  so a stale term is never returned, whoever has written in between and by whatever way.
+  An entry is a term, the revision of the value that it was decoded from, the stamp of its record
+  and its temperature. It is used only when `WarpEngine.Native.get_if_changed/3` has just answered
+  that the key still has that revision, so a stale term is never returned, whoever has written in
+  between and by whatever way. The question costs a look-up in the engine's index, however long the
+  value is.
 
   Bounded in bytes, with two tables: entries go into the young one; when that is half of the
   bound, the old one is emptied and they change places. An entry that is used while in the old
@@ -39,6 +41,10 @@ defmodule WarpEngine.TermCache do
           sample: pos_integer
         }
   @type class :: WarpEngine.Temperature.class()
+  @typedoc "Key, revision, stamp, temperature, term, and the bytes that all of it takes."
+  @type entry ::
+          {binary, WarpEngine.Native.revision(), WarpEngine.Record.stamp(), class, term,
+           pos_integer}
 
   @doc """
   An empty cache of at most `bytes`. Its tables live as long as the calling process.
@@ -61,19 +67,18 @@ defmodule WarpEngine.TermCache do
   end
 
   @doc """
-  What is kept of a key in the young table: bytes, temperature, term. Not to be used before the
-  bytes are known to be current.
+  What is kept of a key in the young table. Not to be used before the revision is known to be
+  current.
 
       iex> cache = WarpEngine.TermCache.new(1_000_000, 1)
-      iex> bytes = :binary.copy("x", 200)
-      iex> WarpEngine.TermCache.insert(cache, "key", bytes, 2, %{a: 1})
+      iex> WarpEngine.TermCache.insert(cache, {"key", 17, 5, 2, %{a: 1}}, 200)
       iex> WarpEngine.TermCache.lookup(cache, "key")
-      {bytes, 2, %{a: 1}}
+      {"key", 17, 5, 2, %{a: 1}, 371}
   """
-  @spec lookup(t, binary) :: {binary, class, term} | :miss
+  @spec lookup(t, binary) :: entry | :miss
   def lookup(%__MODULE__{tables: tables, control: control}, key) do
     case :ets.lookup(elem(tables, :atomics.get(control, @young)), key) do
-      [{_, bytes, class, term, _}] -> {bytes, class, term}
+      [entry] -> entry
       [] -> :miss
     end
   rescue
@@ -87,10 +92,10 @@ defmodule WarpEngine.TermCache do
       iex> WarpEngine.TermCache.lookup_old(WarpEngine.TermCache.new(1_000_000, 1), "key")
       :miss
   """
-  @spec lookup_old(t, binary) :: {binary, class, term} | :miss
+  @spec lookup_old(t, binary) :: entry | :miss
   def lookup_old(%__MODULE__{tables: tables, control: control}, key) do
     case :ets.lookup(elem(tables, 1 - :atomics.get(control, @young)), key) do
-      [{_, bytes, class, term, _}] -> {bytes, class, term}
+      [entry] -> entry
       [] -> :miss
     end
   rescue
@@ -113,17 +118,32 @@ defmodule WarpEngine.TermCache do
   end
 
   @doc """
-  Keeps a term; an example stands at `lookup/2`.
+  Keeps a term, whose record has so many bytes; an example stands at `lookup/2`.
   """
-  @spec insert(t, binary, binary, class, term) :: :ok
-  def insert(%__MODULE__{} = cache, key, bytes, class, term) do
-    size = entry_bytes(key, bytes, term)
+  @spec insert(
+          t,
+          {binary, WarpEngine.Native.revision(), WarpEngine.Record.stamp(), class, term},
+          non_neg_integer
+        ) :: :ok
+  def insert(%__MODULE__{} = cache, {key, revision, stamp, class, term}, record_bytes) do
+    put(cache, {key, revision, stamp, class, term, entry_bytes(key, record_bytes, term)})
+  end
+
+  @doc """
+  Keeps what a look-up gave, with another temperature perhaps.
+
+      iex> cache = WarpEngine.TermCache.new(1_000_000, 1)
+      iex> WarpEngine.TermCache.put(cache, {"key", 17, 5, 2, %{a: 1}, 333})
+      iex> WarpEngine.TermCache.info(cache).bytes
+      333
+  """
+  @spec put(t, entry) :: :ok
+  def put(%__MODULE__{} = cache, {_, _, _, _, _, size} = entry) do
     young = :atomics.get(cache.control, @young)
     table = elem(cache.tables, young)
 
     # An entry that takes more than the bound would throw all others out.
     if size <= cache.half do
-      entry = {key, bytes, class, term, size}
       replaced = if :ets.insert_new(table, entry), do: 0, else: replace(table, entry)
       :atomics.add(cache.control, @bytes_of_first + young, size - replaced)
 
@@ -140,14 +160,14 @@ defmodule WarpEngine.TermCache do
   Forgets a key, to give its memory back; being current does not depend on it.
 
       iex> cache = WarpEngine.TermCache.new(1_000_000, 1)
-      iex> WarpEngine.TermCache.insert(cache, "key", :binary.copy("x", 200), 2, %{a: 1})
+      iex> WarpEngine.TermCache.insert(cache, {"key", 17, 5, 2, %{a: 1}}, 200)
       iex> WarpEngine.TermCache.forget(cache, "key")
       iex> WarpEngine.TermCache.lookup(cache, "key")
       :miss
   """
   @spec forget(t, binary) :: :ok
   def forget(%__MODULE__{} = cache, key) do
-    for i <- 0..1, {_, _, _, _, size} <- :ets.take(elem(cache.tables, i), key) do
+    for i <- 0..1, {_, _, _, _, _, size} <- :ets.take(elem(cache.tables, i), key) do
       :atomics.sub(cache.control, @bytes_of_first + i, size)
     end
 
@@ -172,7 +192,7 @@ defmodule WarpEngine.TermCache do
 
   # Size of the entry that was replaced.
   defp replace(table, entry) do
-    sizes = for {_, _, _, _, size} <- :ets.take(table, elem(entry, 0)), do: size
+    sizes = for {_, _, _, _, _, size} <- :ets.take(table, elem(entry, 0)), do: size
     :ets.insert(table, entry)
     Enum.sum(sizes)
   end
@@ -195,9 +215,8 @@ defmodule WarpEngine.TermCache do
     end
   end
 
-  # What a term keeps outside the table is at most as long as its bytes.
-  defp entry_bytes(key, bytes, term) do
-    byte_size(key) + 2 * byte_size(bytes) + :erts_debug.flat_size(term) * @word_bytes +
-      @entry_bytes
+  # What a term keeps outside the table is at most as long as its record.
+  defp entry_bytes(key, record_bytes, term) do
+    byte_size(key) + record_bytes + :erts_debug.flat_size(term) * @word_bytes + @entry_bytes
   end
 end
