@@ -1,4 +1,4 @@
-/* warp_get_pinned_nowait and warp_exists_nowait: answers at once where nothing is cold, and the same
+/* warp_get_pinned_nowait, warp_exists_nowait and warp_write_would_wait: answers at once where nothing is cold, and the same
    answers as the calls that wait where something is, unless they say that they would have to. */
 #include "dir.h"
 
@@ -31,6 +31,16 @@ static void in_memory(void) {
     CHECK_TEXT("key is NULL");
     CHECK_STATUS(warp_exists_nowait(NULL, "k", 1), WARP_ERR_INVALID_ARGUMENT);
     CHECK_TEXT("db is NULL");
+
+    CHECK_STATUS(warp_write_would_wait(db, "empty", 5), WARP_OK);
+    CHECK_STATUS(warp_write_would_wait(db, "none", 4), WARP_OK);
+    CHECK_STATUS(warp_write_would_wait(db, NULL, 0), WARP_OK);
+    CHECK_STATUS(warp_write_would_wait(db, "", 0), WARP_ERR_INVALID_ARGUMENT);
+    CHECK_STATUS(warp_write_would_wait(db, NULL, 1), WARP_ERR_INVALID_ARGUMENT);
+    CHECK_TEXT("key is NULL");
+    CHECK_STATUS(warp_write_would_wait(db, "k", 65536), WARP_ERR_TOO_LARGE);
+    CHECK_STATUS(warp_write_would_wait(NULL, "k", 1), WARP_ERR_INVALID_ARGUMENT);
+    CHECK_TEXT("db is NULL");
     CHECK_STATUS(warp_close(db), WARP_OK);
 }
 
@@ -52,8 +62,10 @@ static void beyond_the_limit(void) {
     }
     for (unsigned n = 0; n < KEYS; n++) {
         warp_value now, later;
+        warp_status write = warp_write_would_wait(db, &n, sizeof n);
         warp_status exists = warp_exists_nowait(db, &n, sizeof n);
         warp_status status = warp_get_pinned_nowait(db, &n, sizeof n, &now);
+        CHECK(write == WARP_OK || write == WARP_WOULD_BLOCK);
         CHECK(exists == WARP_OK || exists == WARP_WOULD_BLOCK);
         CHECK(status == WARP_OK || status == WARP_WOULD_BLOCK);
         CHECK_STATUS(warp_get_pinned(db, &n, sizeof n, &later), WARP_OK);
@@ -70,6 +82,7 @@ static void beyond_the_limit(void) {
         warp_value_release(&later);
     }
     CHECK(answered > 0);
+    CHECK_STATUS(warp_write_would_wait(db, NULL, 0), WARP_WOULD_BLOCK);
     CHECK_STATUS(warp_close(db), WARP_OK);
 }
 

@@ -568,7 +568,8 @@ warp_status warp_multi_get(warp_db *db,
  * first, and the ones that wait on a thread that may, when the answer is WARP_WOULD_BLOCK. A value
  * is there at once if its segment is mapped, if it is in the cache, or if its bytes are in the
  * kernel's page cache and the system can say so (Linux can; where it cannot, only the first two
- * count).
+ * count). What is longer than 64 KiB must be mapped, or cached as it is: it takes long to check and
+ * to decompress.
  */
 
 /**
@@ -609,6 +610,29 @@ warp_status warp_get_pinned_nowait(warp_db *db,
  *   WARP_ERR_CORRUPTION         a cold record does not match its checksum
  */
 warp_status warp_exists_nowait(warp_db *db, const void *key, size_t key_len);
+
+/**
+ * Tell whether a write of a key would have to wait, for threads that must not.
+ *
+ * Nearly always a put, a delete or a swap is a copy in memory. It waits if what it overwrites is
+ * only on the disk, since that is looked at first; while writers are held back, because compaction
+ * falls behind or memory runs short; while rules change or slots move; and, with durability sync,
+ * for the device. The answer is that of the moment, and this counts as no read.
+ *
+ *   db    an open database
+ *   key   key_len bytes, 1 to 65,535; NULL with 0: whether a write of any key might, for batches
+ *
+ * Returns
+ *   WARP_OK                     it would not
+ *   WARP_WOULD_BLOCK            it might: write on a thread that may wait
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL handle, a NULL key with a length, an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ *   WARP_ERR_IO                 what is under the key could not be read
+ *   WARP_ERR_CORRUPTION         what is under the key does not match its checksum
+ */
+warp_status warp_write_would_wait(warp_db *db,
+                                  const void *key,
+                                  size_t key_len);
 
 /* ==== Reading only what has changed: for callers that keep what they made of a value ====
  *

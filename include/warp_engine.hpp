@@ -915,6 +915,16 @@ class Database {
                                         std::size_t size) const {
     return changed_(warp_get_if_changed_nowait, key, known, buffer, size);
   }
+  /// Whether a write of `key` might have to wait (warp_write_would_wait).
+  Result<bool> write_would_wait(Bytes key) const {
+    // NULL would ask for any key.
+    const void* data = key.data() != nullptr ? static_cast<const void*>(key.data()) : "";
+    return would_wait_(warp_write_would_wait(raw_.get(), data, key.size()));
+  }
+  /// Whether a write of any key might, for batches.
+  Result<bool> write_would_wait() const {
+    return would_wait_(warp_write_would_wait(raw_.get(), nullptr, 0));
+  }
   /// The value of `key`, not copied (warp_get_pinned); empty when there is none.
   Result<std::optional<Value>> get_pinned(Bytes key) const {
     warp_value raw = {};
@@ -1106,6 +1116,11 @@ class Database {
 
  private:
   explicit Database(warp_db* raw) noexcept : raw_(raw) {}
+
+  static Result<bool> would_wait_(warp_status status) {
+    if (status < 0) return Error::last(status);
+    return status == WARP_WOULD_BLOCK;
+  }
 
   static Result<Database> open_(const char* path, const Options& options) {
     if (!options.status()) return options.status().error();

@@ -244,6 +244,12 @@ impl Db {
         Ok(self.engine.read_nowait(key, |_, _| ())?.ok().map(|found| found.is_some()))
     }
 
+    /// Whether a write of `key`, or, without one, a write of any, may have to wait.
+    pub fn write_would_wait(&self, key: Option<&[u8]>) -> Result<bool> {
+        check_lengths(key.map_or(1, <[u8]>::len), 0)?;
+        self.engine.write_would_wait(key)
+    }
+
     /// Whether `key` exists.
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
         check_lengths(key.len(), 0)?;

@@ -11,7 +11,8 @@
 //!    mapped segment that is a reference to the mapping; the file of a cold one is kept from being
 //!    removed by this database. (Once the database is closed, another process may remove it; files
 //!    that are open then, which close sees to as far as it can, are read still.)
-//! 4. Records of cold segments are read one by one, in the order of their places, past the cache.
+//! 4. Records of cold segments are read one by one, in the order of their places, past the cache;
+//!    those of mapped ones are fetched into the processor's caches some records ahead.
 //!
 //! An iterator belongs to one thread at a time and may move between threads.
 
@@ -37,9 +38,10 @@ pub struct Iter {
     only: Option<usize>,
     /// Number of the next group, counted over all shards.
     next_group: usize,
-    /// What is left of the current group, and the segments it points to.
+    /// What is left of the groups that were taken, the next place last, and the segments they
+    /// point to, in the order of their slots.
     entries: Vec<Location>,
-    segments: Vec<Held>,
+    segments: Vec<(u32, Held)>,
     /// The record that was read last.
     stored: Option<Stored>,
     /// Memory for a group's words.
@@ -47,22 +49,16 @@ pub struct Iter {
     current: Option<Raw>,
 }
 
-/// Entries that are taken at once where there are cold segments.
+/// Entries that are taken at once where there are cold segments, and where there are none.
 const COLD_ENTRIES: usize = 64 << 10;
+const MAPPED_ENTRIES: usize = 512;
+/// Records that are fetched ahead.
+const AHEAD: usize = 8;
 
 /// A segment that the entries of a group lead to.
 enum Held {
     Mapped(Arc<Segment>, Arc<Mapping>),
     Cold(Hold),
-}
-
-impl Held {
-    fn slot(&self) -> u32 {
-        match self {
-            Held::Mapped(segment, _) => segment.id.slot,
-            Held::Cold(hold) => hold.segment().id.slot,
-        }
-    }
 }
 
 // SAFETY: `current` points into one of `segments` or into `stored`, which the iterator holds.
@@ -90,6 +86,9 @@ impl Iter {
         self.current = None;
         loop {
             while let Some(at) = self.entries.pop() {
+                if let Some(ahead) = self.entries.len().checked_sub(AHEAD) {
+                    self.engine.slots.prefetch(self.entries[ahead]);
+                }
                 if let Some(raw) = self.record(at)? {
                     self.current = Some(raw);
                     return Ok(true);
@@ -109,12 +108,13 @@ impl Iter {
         self.current.map(|raw| unsafe { (raw.key(), raw.value()) })
     }
 
-    /// Takes the entries of the next group; of several, if records have to be read from files, so
-    /// that those of one file are read one after the other.
+    /// Takes the entries of the next groups: many if records have to be read from files, so that
+    /// those of one file are read one after the other.
     fn load_group(&mut self) {
         self.segments.clear();
         let engine = &self.engine;
-        let wanted = if engine.memory.has_cold() { COLD_ENTRIES } else { 1 };
+        let has_cold = engine.memory.has_cold();
+        let wanted = if has_cold { COLD_ENTRIES } else { MAPPED_ENTRIES };
         // While it is held no entry is in two places, or on the way.
         let placement = engine.placement.read();
         let moved = !Arc::ptr_eq(&placement, &self.origin);
@@ -136,18 +136,22 @@ impl Iter {
             }
         }
         drop(placement);
-        // From the end on they are taken: neighbours in a segment one after the other.
-        self.entries.sort_unstable_by_key(|at| std::cmp::Reverse((at.slot, at.offset)));
-        let mut last = None;
+        if has_cold {
+            // From the end on they are taken: neighbours in a segment one after the other.
+            self.entries.sort_unstable_by_key(|at| std::cmp::Reverse((at.slot, at.offset)));
+        }
+        self.entries.iter().rev().take(AHEAD).for_each(|at| engine.slots.prefetch(*at));
         for at in &self.entries {
-            if last.replace(at.slot) != Some(at.slot) {
-                // SAFETY: an entry names the slot, and the guard keeps it.
-                let segment = unsafe { self.engine.slots.shared(at.slot) };
-                self.segments.push(match segment.mapping() {
-                    Some(mapping) => Held::Mapped(segment, mapping),
-                    None => Held::Cold(Hold::new(segment)),
-                });
-            }
+            let Err(place) = self.segments.binary_search_by_key(&at.slot, |held| held.0) else {
+                continue;
+            };
+            // SAFETY: an entry names the slot, and the guard keeps it.
+            let segment = unsafe { engine.slots.shared(at.slot) };
+            let held = match segment.mapping() {
+                Some(mapping) => Held::Mapped(segment, mapping),
+                None => Held::Cold(Hold::new(segment)),
+            };
+            self.segments.insert(place, (at.slot, held));
         }
     }
 
@@ -168,12 +172,10 @@ impl Iter {
 
     /// The record at `at` if it is one to return.
     fn record(&mut self, at: Location) -> Result<Option<Raw>> {
-        let place = self.segments.binary_search_by_key(&std::cmp::Reverse(at.slot), |held| {
-            std::cmp::Reverse(held.slot())
-        });
+        let place = self.segments.binary_search_by_key(&at.slot, |held| held.0);
         let Ok(place) = place else { unreachable!("load_group took the segment of every entry") };
         let offset = at.offset as usize;
-        let raw = match &self.segments[place] {
+        let raw = match &self.segments[place].1 {
             Held::Mapped(segment, mapping) => {
                 // SAFETY: the mapping is held, and an entry was published for the record.
                 let raw = unsafe { Raw::read(mapping.address(), mapping.len(), at) };

@@ -173,6 +173,76 @@ fn a_read_that_may_not_wait_says_so_and_is_answered_once_the_value_is_there() {
     assert_eq!(blocked > 0, on_device);
 }
 
+#[test]
+fn a_write_that_would_wait_for_what_it_overwrites_says_so() {
+    let db = Db::open(None, &options(&[("shards", "2")])).unwrap();
+    db.put(b"k", b"v").unwrap();
+    assert!(!db.write_would_wait(None).unwrap());
+    assert!(!db.write_would_wait(Some(b"k")).unwrap());
+    assert_eq!(db.write_would_wait(Some(b"")).unwrap_err().kind(), ErrorKind::InvalidArgument);
+
+    let dir = tempfile::tempdir().unwrap();
+    // The monitor would look at records too.
+    let db = cold_database(dir.path(), 8_000, &[("load_monitor", "false")]);
+    (0..8_000).step_by(50).for_each(|n| drop(db.get(&key(n)).unwrap()));
+    drop_pages(dir.path());
+    assert!(db.write_would_wait(None).unwrap(), "any key may be cold");
+    let gets = db.stats().gets;
+    let (mut blocked, mut at_once) = (0, 0);
+    for n in (0..8_000).step_by(7) {
+        if db.write_would_wait(Some(&key(n))).unwrap() {
+            blocked += 1;
+            db.get_pinned(&key(n)).unwrap().unwrap();
+        }
+        // What was read is in the page cache, or in the engine's. (Where memory is so short, writers
+        // are held back now and then.)
+        if !db.write_would_wait(Some(&key(n))).unwrap() {
+            at_once += 1;
+            let before = number(&db, "memory", "cold_reads");
+            db.put(&key(n), b"new").unwrap();
+            assert_eq!(number(&db, "memory", "cold_reads"), before, "key {n}");
+        }
+    }
+    assert!(at_once > 500, "{at_once} of 1,143 writes");
+    assert!(blocked > 0 || number(&db, "memory", "would_block") == 0);
+    // Asking is no read.
+    assert_eq!(db.stats().gets, gets + blocked);
+    drop(db);
+
+    let db = Db::open(Some(&dir.path().join("db")), &options(&[("durability", "sync")])).unwrap();
+    assert!(db.write_would_wait(Some(b"k")).unwrap() && db.write_would_wait(None).unwrap());
+}
+
+/// Reading, checking and decompressing a long record takes as long as a wait.
+#[test]
+fn a_long_cold_value_is_left_to_those_who_may_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    for compression in ["false", "true"] {
+        let path = dir.path().join(compression);
+        let db = Db::open(Some(&path), &options(&[("shards", "1")])).unwrap();
+        let long = vec![7; 200_000];
+        db.put(b"long", &long).unwrap();
+        db.put(b"short", &long[..30_000]).unwrap();
+        // Enough behind them for both to be cold.
+        (0..40_000).for_each(|n| db.put(&key(n), &value(n)).unwrap());
+        db.close().unwrap();
+        let pairs = [("memory_limit", "6M"), ("cache_compression", compression)];
+        let db = Db::open(Some(&path), &options(&pairs)).unwrap();
+        for name in [&b"short"[..], b"long"] {
+            let first = number(&db, "memory", "cold_reads");
+            for _ in 0..3 {
+                db.get_pinned(name).unwrap().unwrap();
+            }
+            assert!(number(&db, "memory", "cold_reads") > first, "it is not cold");
+        }
+        assert_eq!(db.exists_nowait(b"short").unwrap(), Some(true));
+        let blocked = matches!(db.get_pinned_nowait(b"long").unwrap(), NowaitPinned::WouldBlock);
+        let cached = number(&db, "cache", "bytes") > 200_000;
+        assert_eq!(blocked, compression == "true" || !cached, "{}", db.stats_json());
+        assert_eq!(*db.get_pinned(b"long").unwrap().unwrap(), *long);
+    }
+}
+
 /// The records that are read again and again stay in the cache while everything else passes through
 /// it once.
 #[test]

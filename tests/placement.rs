@@ -255,3 +255,24 @@ fn cold_records_move_and_are_linked_too() {
     let report = Db::verify(&path, &Options::new(), |_, _| ()).unwrap();
     assert!(report.damage.is_empty(), "{:?}", report.damage);
 }
+
+/// For threads that must not wait: a change of the rules moves index entries under the locks.
+#[test]
+fn a_write_would_wait_while_rules_change() {
+    let db = Db::open(None, &options(&[])).unwrap();
+    for n in 0..50_000 {
+        db.put(&key(KINDS[n % 3], n / 3), b"v").unwrap();
+    }
+    assert!(!db.write_would_wait(None).unwrap());
+    let seen = std::thread::scope(|scope| {
+        let change = scope.spawn(|| db.add_rule(&Rule::parse(RULE).unwrap()).unwrap());
+        let mut seen = false;
+        while !seen && !change.is_finished() {
+            seen = db.write_would_wait(Some(b"user:1")).unwrap();
+        }
+        change.join().unwrap();
+        seen
+    });
+    assert!(seen, "the rule was added, and no write would have waited");
+    assert!(!db.write_would_wait(None).unwrap());
+}

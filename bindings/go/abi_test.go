@@ -15,13 +15,14 @@ func TestEveryFunctionOfTheABIIsReached(t *testing.T) {
 	}
 	ok(t, err)
 	const packed = "batches and pages cross in packed form"
+	const waits = "a goroutine that waits holds up no other"
 	// What the package does not offer yet: reads of pinned values that do not wait, revisions, placement,
 	// links, the load monitor's events and text.
 	const missing = "not in the package yet"
 	elsewhere := map[string]string{
 		"warp_batch_new": packed, "warp_batch_free": packed, "warp_batch_clear": packed,
 		"warp_batch_count": packed, "warp_batch_put": packed, "warp_batch_delete": packed,
-		"warp_write": packed, "warp_iter_next": packed,
+		"warp_write": packed, "warp_iter_next": packed, "warp_write_would_wait": waits,
 		"warp_put_hinted": missing, "warp_get_pinned_nowait": missing, "warp_exists_nowait": missing,
 		"warp_events_json": missing, "warp_stats_openmetrics": missing, "warp_add_rule": missing,
 		"warp_remove_rule": missing, "warp_rules_json": missing, "warp_shard_of": missing,

@@ -68,6 +68,8 @@ void buffers_of_the_caller() {
   got = db.get_nowait("ten", buffer, sizeof buffer).value();
   CHECK(got && got.length == 10);
   CHECK_CODE(db.get_nowait("", buffer, sizeof buffer), warp::Code::invalid_argument);
+  CHECK(!db.write_would_wait("ten").value() && !db.write_would_wait().value());
+  CHECK_CODE(db.write_would_wait(warp::Bytes()), warp::Code::invalid_argument);
 }
 
 void compare_and_swap() {

@@ -15,7 +15,7 @@
 
 use super::cold::Place;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::stored::Stored;
+use crate::log::stored::{Stored, NOWAIT_MAX};
 use crate::options::Options;
 use quick_cache::sync::{Cache as Quick, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -36,6 +36,11 @@ enum Cached {
     Plain(Arc<Stored>),
     /// The record's bytes, compressed with LZ4, their length in front.
     Compressed(Arc<[u8]>),
+}
+
+/// How long the record is that was compressed into `bytes`.
+fn plain_len(bytes: &[u8]) -> usize {
+    bytes.first_chunk().map_or(0, |len| u32::from_le_bytes(*len) as usize)
 }
 
 #[derive(Clone)]
@@ -78,8 +83,9 @@ impl Cache {
         Cache { records, compress, least, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
-    /// The record at a place.
-    pub(crate) fn get(&self, place: Place) -> Result<Option<Arc<Stored>>> {
+    /// The record at a place. One that takes long to decompress is not there for those who must not
+    /// wait.
+    pub(crate) fn get(&self, place: Place, nowait: bool) -> Result<Option<Arc<Stored>>> {
         let Some(cached) = self.records.get(&place) else {
             self.misses.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
@@ -87,6 +93,7 @@ impl Cache {
         self.hits.fetch_add(1, Ordering::Relaxed);
         match cached {
             Cached::Plain(record) => Ok(Some(record)),
+            Cached::Compressed(bytes) if nowait && plain_len(&bytes) > NOWAIT_MAX => Ok(None),
             Cached::Compressed(bytes) => {
                 let plain = lz4_flex::decompress_size_prepended(&bytes).ok();
                 let record = plain.and_then(Stored::of_verified);

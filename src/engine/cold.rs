@@ -108,7 +108,7 @@ impl Engine {
             return Ok(found(record));
         }
         if !cold.uncached {
-            if let Some(record) = self.cache.get(place)? {
+            if let Some(record) = self.cache.get(place, cold.nowait)? {
                 let answer = found(&record);
                 cold.records.push((place, record));
                 return Ok(answer);
@@ -134,6 +134,24 @@ impl Engine {
         let answer = found(&record);
         cold.records.push((place, record));
         Ok(answer)
+    }
+
+    /// Whether a write of `key`, or of any, may have to wait: for a device, for the record of its
+    /// key that is on it, for those that writers are held back for, or for keys that are moved.
+    pub(crate) fn write_would_wait(&self, key: Option<&[u8]>) -> Result<bool> {
+        if self.is_sync() || self.source.pressure.holds_back() || self.placement.is_changing() {
+            return Ok(true);
+        }
+        if !self.memory.has_cold() {
+            return Ok(false);
+        }
+        let Some(key) = key else { return Ok(true) };
+        let _guard = epoch::pin();
+        let mut cold = Cold::nowait();
+        // SAFETY: the guard is held; what was found is not used.
+        unsafe { self.lookup(self.hash_of(key), key, &mut cold)? };
+        // A candidate of another key counts too: the write will look at it.
+        Ok(cold.blocked)
     }
 
     /// Reads what a write of `key` will look at under its shard's lock, as far as it is cold.

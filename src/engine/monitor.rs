@@ -1,8 +1,8 @@
 //! The load monitor: how operations and bytes spread over shards, slots and keys.
 //!
 //! Callers do nothing for it but leave tracks in cache lines that they own anyway: a get stores
-//! the hash of its key beside its thread's counters, where the last 8 are, a write stores hash, count
-//! and bytes beside its shard's lock. The thread `warp-monitor` looks at these every millisecond while there is
+//! the hash of its key beside its thread's counters, where the last 8 are, a write stores hash,
+//! count and bytes beside its shard's lock. The thread `warp-monitor` looks at these every millisecond while there is
 //! load, and less and less often while there is none. Of each thread that has read since the last
 //! look, the last keys stand for all its reads; writes are counted for each shard, and the last
 //! keys stand for them where slots and keys are concerned. So what is known of reads is a sample,
@@ -209,7 +209,7 @@ struct Figures {
     weights: [f64; 2],
     hot: SpaceSaving,
     /// What had been counted at the last look.
-    seen_reads: Vec<u64>,
+    seen_reads: Vec<[u64; 2]>,
     seen_writes: Vec<[u64; 2]>,
     /// Entropies at the last intervals, the newest last.
     history: VecDeque<f64>,
@@ -475,18 +475,24 @@ impl Engine {
         }
         let mut any = false;
         let _guard = epoch::pin();
-        for (n, (operations, tracks)) in self.reads.tracks().enumerate() {
+        for (n, ([hits, misses], tracks)) in self.reads.tracks().enumerate() {
             if figures.seen_reads.len() == n {
-                figures.seen_reads.push(0);
+                figures.seen_reads.push([0; 2]);
             }
-            let new = operations.wrapping_sub(figures.seen_reads[n]);
-            if new == 0 {
+            let [seen_hits, seen_misses] = figures.seen_reads[n];
+            let (new, new_misses) =
+                (hits.wrapping_sub(seen_hits), misses.wrapping_sub(seen_misses));
+            if new == 0 && new_misses == 0 {
                 continue;
             }
-            figures.seen_reads[n] = operations;
+            figures.seen_reads[n] = [hits, misses];
             any = true;
-            let weight = new as f64 / new.min(TRACKS as u64) as f64;
-            for hash in newest(tracks, operations, new) {
+            let weight = new as f64 / new.min(TRACKS as u64).max(1) as f64;
+            let found = newest(tracks, hits, new).map(|hash| (hash, weight));
+            // The last key that was looked for stands for those that were not there.
+            let last = KeyHash(tracks[hits as usize % TRACKS].load(Ordering::Relaxed));
+            let missed = (new_misses > 0).then_some((last, new_misses as f64));
+            for (hash, weight) in found.chain(missed) {
                 // SAFETY: the guard is held.
                 let len = unsafe { self.record_len_of(hash) }.unwrap_or(0) as f64;
                 figures.add(self.shard_number(hash), weight, weight * len);

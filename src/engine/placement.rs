@@ -26,7 +26,7 @@
 use super::rules::{Rule, RuleSet};
 use crate::hash::{Hasher, KeyHash, SLOTS};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The mark of a shard that is being scanned for keys that are to leave it.
 pub(crate) const SCANNED: u64 = u64::MAX;
@@ -66,7 +66,21 @@ pub(crate) struct Placement {
     /// Rule sets that a reader may still be looking at: all there have been since open.
     kept: Mutex<Vec<Arc<RuleSet>>>,
     /// Held over a change, from its scan to its end.
-    pub(crate) changing: Mutex<()>,
+    changing: Mutex<()>,
+    /// Whether it is.
+    is_changing: AtomicBool,
+}
+
+/// A change under way, alone.
+pub(crate) struct Changing<'p> {
+    placement: &'p Placement,
+    _alone: MutexGuard<'p, ()>,
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.placement.is_changing.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Placement {
@@ -84,6 +98,7 @@ impl Placement {
             stored: AtomicBool::new(stored.is_some()),
             kept: Mutex::default(),
             changing: Mutex::new(()),
+            is_changing: AtomicBool::new(false),
         };
         placement.set_rules(&map.rules);
         placement
@@ -106,6 +121,19 @@ impl Placement {
     pub(crate) fn rules(&self) -> Option<&RuleSet> {
         // SAFETY: null, or a set that `kept` holds for as long as this lives.
         unsafe { self.rules.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Begins a change, once no other is under way.
+    pub(crate) fn change(&self) -> Changing<'_> {
+        let alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_changing.store(true, Ordering::Relaxed);
+        Changing { placement: self, _alone: alone }
+    }
+
+    /// Whether a change is under way, for which writers may have to wait.
+    #[inline(always)]
+    pub(crate) fn is_changing(&self) -> bool {
+        self.is_changing.load(Ordering::Relaxed)
     }
 
     /// The placement as it is, which does not change while the guard is held.

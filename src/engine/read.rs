@@ -137,10 +137,11 @@ impl Engine {
         }
         let hash = self.hasher.hash(key);
         let guard = epoch::try_pin()?;
+        let noted = self.reads.note(&guard, hash);
         let at = self.shard(hash).index.first(hash)?;
         // SAFETY: the guard goes with the value.
         let value = unsafe { self.slots.trusted_value(at, key) }?;
-        self.reads.hit_at_once(&guard, hash);
+        noted.hit();
         Some(AtOnce { value, _guard: guard })
     }
 

@@ -31,7 +31,7 @@ use crate::hash::{KeyHash, SLOTS};
 use crate::index::entry::{Entry, Location};
 use crate::index::rows::GROUPS;
 use crate::log::slots::Found;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// Normalised entropy at which there is nothing left to do.
 const BALANCED: f64 = 0.985;
@@ -97,7 +97,7 @@ impl Engine {
     /// Moves slots to other shards; returns how many keys went with them.
     pub(crate) fn move_slots(&self, moves: &[SlotMove]) -> Result<u64> {
         self.check_writable()?;
-        let changing = self.placement.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.placement.change();
         let mut map = Map::clone(&self.placement.read());
         let is_move = |(slot, to): &&SlotMove| usize::from(map.table[*slot]) != *to;
         let moves: Vec<SlotMove> = moves.iter().filter(is_move).copied().collect();
@@ -135,7 +135,7 @@ impl Engine {
     /// Has the database go by other rules from now on, also after a crash.
     pub(crate) fn set_rules(&self, edit: impl FnOnce(&mut Vec<Rule>) -> Result<()>) -> Result<()> {
         self.check_writable()?;
-        let changing = self.placement.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changing = self.placement.change();
         let old = self.placement.read().clone();
         let mut rules = old.rules.rules().to_vec();
         edit(&mut rules)?;

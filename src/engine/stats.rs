@@ -18,8 +18,12 @@ const STRIPES: usize = SHORT_NUMBERS;
 /// Keys whose hashes a thread, or a shard's writers, leave for the load monitor: the last ones.
 pub(super) const TRACKS: usize = 8;
 
-/// What one thread counts: gets that found their key, those that did not, and the hashes of the last
-/// keys, which the load monitor looks at.
+/// What one thread counts: gets that found their key, those that did not, and the hashes of keys,
+/// which the load monitor looks at.
+///
+/// The hash of the key that is looked for lies at `tracks[hits % TRACKS]`; one that is found stays
+/// there, since `hits` goes on, and one that is not gives its place to the next. So there are the
+/// hashes of the last hits, and of a miss that came after them.
 #[derive(Default)]
 struct Stripe {
     hits: AtomicU64,
@@ -28,13 +32,26 @@ struct Stripe {
 }
 
 impl Stripe {
-    /// Counts a hit. The stripe is this thread's alone, so no atomic addition is needed.
+    /// Leaves the hash of a key that is looked for, while it is still in a register.
     #[inline(always)]
-    fn hit(&self, hash: KeyHash) {
+    fn note(&self, hash: KeyHash) -> Noted<'_> {
         let hits = self.hits.load(Ordering::Relaxed);
-        let gets = hits.wrapping_add(self.misses.load(Ordering::Relaxed));
-        self.tracks[gets as usize % TRACKS].store(hash.0, Ordering::Relaxed);
-        self.hits.store(hits + 1, Ordering::Relaxed);
+        self.tracks[hits as usize % TRACKS].store(hash.0, Ordering::Relaxed);
+        Noted { stripe: self, hits }
+    }
+}
+
+/// A key that is looked for, on the stripe of its thread alone.
+pub(crate) struct Noted<'s> {
+    stripe: &'s Stripe,
+    hits: u64,
+}
+
+impl Noted<'_> {
+    /// Counts a hit. No other thread writes the stripe, so no atomic addition is needed.
+    #[inline(always)]
+    pub(crate) fn hit(self) {
+        self.stripe.hits.store(self.hits + 1, Ordering::Relaxed);
     }
 }
 
@@ -48,25 +65,24 @@ impl ReadCounters {
         ReadCounters { stripes: Box::new(std::array::from_fn(|_| CachePadded::default())) }
     }
 
-    /// Counts a get that found its key under a short guard.
+    /// Notes a key that is looked for under a short guard.
     #[inline(always)]
-    pub(crate) fn hit_at_once(&self, guard: &ShortGuard, hash: KeyHash) {
+    pub(crate) fn note(&self, guard: &ShortGuard, hash: KeyHash) -> Noted<'_> {
         let thread = guard.thread_number();
         debug_assert!(thread < STRIPES);
         // SAFETY: the number of a thread with a short guard is below SHORT_NUMBERS.
-        unsafe { self.stripes.get_unchecked(thread) }.hit(hash);
+        unsafe { self.stripes.get_unchecked(thread) }.note(hash)
     }
 
     /// Counts a get that found its key.
     #[inline(always)]
     pub(crate) fn hit(&self, thread: usize, hash: KeyHash) {
         if thread < STRIPES {
-            self.stripes[thread].hit(hash);
+            self.stripes[thread].note(hash).hit();
         } else {
             let stripe = &self.stripes[STRIPES];
             let hits = stripe.hits.fetch_add(1, Ordering::Relaxed);
-            let gets = hits.wrapping_add(stripe.misses.load(Ordering::Relaxed));
-            stripe.tracks[gets as usize % TRACKS].store(hash.0, Ordering::Relaxed);
+            stripe.tracks[hits as usize % TRACKS].store(hash.0, Ordering::Relaxed);
         }
     }
 
@@ -74,14 +90,14 @@ impl ReadCounters {
     pub(crate) fn count(&self, thread: usize, gets: u64, hits: u64, last: KeyHash) {
         let stripe = &*self.stripes[thread.min(STRIPES)];
         let (h, m) = (&stripe.hits, &stripe.misses);
-        let now = h.load(Ordering::Relaxed);
-        let all = now + m.load(Ordering::Relaxed) + gets;
+        let before = h.load(Ordering::Relaxed);
         // The others of a multi-get leave no hash, so the last stands for as many as there are.
-        for i in 1..=gets.min(TRACKS as u64) {
-            stripe.tracks[(all - i) as usize % TRACKS].store(last.0, Ordering::Relaxed);
+        for i in 0..(hits + 1).min(TRACKS as u64) {
+            let place = before.wrapping_add(i) as usize % TRACKS;
+            stripe.tracks[place].store(last.0, Ordering::Relaxed);
         }
         if thread < STRIPES {
-            h.store(now + hits, Ordering::Relaxed);
+            h.store(before + hits, Ordering::Relaxed);
             m.store(m.load(Ordering::Relaxed) + gets - hits, Ordering::Relaxed);
         } else {
             h.fetch_add(hits, Ordering::Relaxed);
@@ -96,16 +112,13 @@ impl ReadCounters {
         self.stripes.iter().fold([0; 2], add)
     }
 
-    /// For each thread, how many gets it has made, and the hashes of its last keys, of which some
-    /// may be older. The threads without a stripe of their own come first, as one; the place of a
-    /// thread never changes.
-    pub(super) fn tracks(&self) -> impl Iterator<Item = (u64, &[AtomicU64; TRACKS])> + '_ {
+    /// For each thread its hits, its misses, and the hashes of its last keys, of which some may be
+    /// older. The threads without a stripe of their own come first, as one; the place of a thread
+    /// never changes.
+    pub(super) fn tracks(&self) -> impl Iterator<Item = ([u64; 2], &[AtomicU64; TRACKS])> + '_ {
         let used = crate::epoch::threads().min(STRIPES);
         let stripes = self.stripes[STRIPES..].iter().chain(&self.stripes[..used]);
-        stripes.map(|s| {
-            let gets = s.hits.load(Ordering::Relaxed) + s.misses.load(Ordering::Relaxed);
-            (gets, &s.tracks)
-        })
+        stripes.map(|s| ([&s.hits, &s.misses].map(|n| n.load(Ordering::Relaxed)), &s.tracks))
     }
 }
 
@@ -327,5 +340,42 @@ impl Engine {
         );
         json.push('}');
         json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tracks_of(counters: &ReadCounters, thread: usize) -> ([u64; 2], Vec<u64>) {
+        let stripe = &counters.stripes[thread];
+        let counts = [&stripe.hits, &stripe.misses].map(|n| n.load(Ordering::Relaxed));
+        (counts, stripe.tracks.iter().map(|t| t.load(Ordering::Relaxed)).collect())
+    }
+
+    #[test]
+    fn the_last_hits_leave_their_hashes_and_a_miss_lies_where_the_next_hit_will() {
+        for thread in [0, STRIPES, STRIPES + 5] {
+            let counters = ReadCounters::new();
+            let stripe = thread.min(STRIPES);
+            for hash in 1..=10 {
+                counters.hit(thread, KeyHash(hash));
+            }
+            assert_eq!(tracks_of(&counters, stripe), ([10, 0], vec![9, 10, 3, 4, 5, 6, 7, 8]));
+            counters.count(thread, 1, 0, KeyHash(77));
+            assert_eq!(tracks_of(&counters, stripe), ([10, 1], vec![9, 10, 77, 4, 5, 6, 7, 8]));
+            counters.hit(thread, KeyHash(11));
+            assert_eq!(tracks_of(&counters, stripe), ([11, 1], vec![9, 10, 11, 4, 5, 6, 7, 8]));
+        }
+    }
+
+    #[test]
+    fn the_last_key_of_a_multi_get_stands_for_its_others() {
+        let counters = ReadCounters::new();
+        counters.count(0, 4, 3, KeyHash(5));
+        // Three hits, and the miss in the place of the next.
+        assert_eq!(tracks_of(&counters, 0), ([3, 1], vec![5, 5, 5, 5, 0, 0, 0, 0]));
+        counters.count(0, 100, 100, KeyHash(6));
+        assert_eq!(tracks_of(&counters, 0), ([103, 1], vec![6; 8]));
     }
 }

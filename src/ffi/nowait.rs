@@ -4,7 +4,8 @@
 //! first, and the ones that wait on a thread that may, when the answer is WARP_WOULD_BLOCK. A value
 //! is there at once if its segment is mapped, if it is in the cache, or if its bytes are in the
 //! kernel's page cache and the system can say so (Linux can; where it cannot, only the first two
-//! count).
+//! count). What is longer than 64 KiB must be mapped, or cached as it is: it takes long to check and
+//! to decompress.
 
 use super::db::warp_db;
 use super::guard::read;
@@ -81,6 +82,41 @@ pub unsafe extern "C" fn warp_exists_nowait(
             Some(false) => WARP_NOT_FOUND,
             None => WARP_WOULD_BLOCK,
         })
+    };
+    // SAFETY: the caller passes an open handle.
+    unsafe { read(db, body) }
+}
+
+/// Tell whether a write of a key would have to wait, for threads that must not.
+///
+/// Nearly always a put, a delete or a swap is a copy in memory. It waits if what it overwrites is
+/// only on the disk, since that is looked at first; while writers are held back, because compaction
+/// falls behind or memory runs short; while rules change or slots move; and, with durability sync,
+/// for the device. The answer is that of the moment, and this counts as no read.
+///
+///   db    an open database
+///   key   key_len bytes, 1 to 65,535; NULL with 0: whether a write of any key might, for batches
+///
+/// Returns
+///   WARP_OK                     it would not
+///   WARP_WOULD_BLOCK            it might: write on a thread that may wait
+///   WARP_ERR_INVALID_ARGUMENT   a NULL handle, a NULL key with a length, an empty key
+///   WARP_ERR_TOO_LARGE          key over the limit
+///   WARP_ERR_IO                 what is under the key could not be read
+///   WARP_ERR_CORRUPTION         what is under the key does not match its checksum
+#[no_mangle]
+pub unsafe extern "C" fn warp_write_would_wait(
+    db: *mut warp_db,
+    key: *const c_void,
+    key_len: usize,
+) -> warp_status {
+    let body = |db: &Db| {
+        let key = match key.is_null() && key_len == 0 {
+            true => None,
+            // SAFETY: the caller passes that many bytes.
+            false => Some(unsafe { self::key(key, key_len) }?),
+        };
+        Ok(if db.write_would_wait(key)? { WARP_WOULD_BLOCK } else { WARP_OK })
     };
     // SAFETY: the caller passes an open handle.
     unsafe { read(db, body) }

@@ -103,6 +103,12 @@ impl Pressure {
         }
     }
 
+    /// Whether writers are held back.
+    #[inline(always)]
+    pub(crate) fn holds_back(&self) -> bool {
+        self.micros.load(Ordering::Relaxed) != 0
+    }
+
     /// Holds compaction back while there is no room for what it moves, for a while at most: what it
     /// frees may be what is missing.
     #[inline(always)]

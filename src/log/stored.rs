@@ -82,8 +82,12 @@ pub(crate) fn read_failed(segment: &Segment, offset: usize, e: &std::io::Error) 
     Error::os(format!("read {} at offset {offset}", segment.path.display()), e)
 }
 
+/// Records longer than this are not read by those who must not wait: reading, checking and
+/// decompressing one takes about 100 microseconds.
+pub(crate) const NOWAIT_MAX: usize = 64 << 10;
+
 /// Reads the record at `offset`. `None`: without `wait`, and the device would have to be waited
-/// for.
+/// for, or the record is long.
 pub(crate) fn read(segment: &Arc<Segment>, offset: usize, wait: bool) -> Result<Option<Stored>> {
     let failed = |e: std::io::Error| read_failed(segment, offset, &e);
     if !wait && !segment.is_open() {
@@ -114,6 +118,9 @@ pub(crate) fn read(segment: &Arc<Segment>, offset: usize, wait: bool) -> Result<
         return Err(segment.damaged(offset));
     }
     let end = header.end();
+    if !wait && end > NOWAIT_MAX {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(room_for(end)).map_err(|_| {
         let text = format!("no memory for the {end} bytes of a record that is read from disk");

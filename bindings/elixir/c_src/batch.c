@@ -8,13 +8,24 @@
 
 #define HEADER_BYTES 9
 
-/* Whether so many operations of so many bytes had better run on a dirty scheduler. */
+/* Whether so many operations of so many bytes had better run on a dirty scheduler, whatever they
+ * are. */
 static bool takes_long(size_t count, size_t bytes, size_t *nanoseconds) {
     *nanoseconds = count * 400 + bytes / 4;
     return *nanoseconds > BATCH_INLINE_NS;
 }
 
-static NIF(write_now) {
+/* Whether a write of any key might wait. */
+static bool is_dirty(const struct db *handle, warp_db *db) {
+    return db_syncs(handle) || warp_write_would_wait(db, NULL, 0) == WARP_WOULD_BLOCK;
+}
+
+static ERL_NIF_TERM packed_answer(ErlNifEnv *env, warp_db *db, const void *packed, size_t len) {
+    warp_status status = warp_write_encoded(db, packed, len);
+    return status == WARP_OK ? atoms.ok_ : fail(env, status);
+}
+
+static NIF(write_waiting) {
     (void)argc;
     struct db *handle;
     ErlNifBinary packed;
@@ -23,8 +34,7 @@ static NIF(write_now) {
     }
     warp_db *db = db_enter(handle);
     if (!db) return fail_closed(env);
-    warp_status status = warp_write_encoded(db, packed.data, packed.size);
-    ERL_NIF_TERM answer = status == WARP_OK ? atoms.ok_ : fail(env, status);
+    ERL_NIF_TERM answer = packed_answer(env, db, packed.data, packed.size);
     db_leave(handle);
     return answer;
 }
@@ -40,11 +50,17 @@ NIF(nif_write) {
         return enif_make_badarg(env);
     }
     size_t nanoseconds;
-    if (takes_long(count, packed.size, &nanoseconds) || db_syncs(handle)) {
-        return enif_schedule_nif(env, "write", ERL_NIF_DIRTY_JOB_IO_BOUND, write_now, argc, argv);
+    warp_db *db = db_enter(handle);
+    if (!db) return fail_closed(env);
+    ERL_NIF_TERM answer;
+    if (takes_long(count, packed.size, &nanoseconds) || is_dirty(handle, db)) {
+        answer =
+            enif_schedule_nif(env, "write", ERL_NIF_DIRTY_JOB_IO_BOUND, write_waiting, argc, argv);
+    } else {
+        answer = packed_answer(env, db, packed.data, packed.size);
+        charge(env, nanoseconds);
     }
-    ERL_NIF_TERM answer = write_now(env, argc, argv);
-    charge(env, nanoseconds);
+    db_leave(handle);
     return answer;
 }
 
@@ -116,25 +132,25 @@ static void pack(ErlNifEnv *env, ERL_NIF_TERM list, unsigned char *to) {
     }
 }
 
-static NIF(write_list_now) {
+static ERL_NIF_TERM list_answer(ErlNifEnv *env, warp_db *db, ERL_NIF_TERM list, size_t bytes) {
+    unsigned char *packed = enif_alloc(bytes + 1);
+    if (!packed) return fail_memory(env);
+    pack(env, list, packed);
+    ERL_NIF_TERM answer = packed_answer(env, db, packed, bytes);
+    enif_free(packed);
+    return answer;
+}
+
+static NIF(write_list_waiting) {
     (void)argc;
     struct db *handle;
     struct measure sum;
     if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
     if (!measure(env, argv[1], false, &sum)) return atoms.invalid_argument_;
-    unsigned char *packed = enif_alloc(sum.bytes + 1);
-    if (!packed) return fail_memory(env);
-    pack(env, argv[1], packed);
-    ERL_NIF_TERM answer;
     warp_db *db = db_enter(handle);
-    if (db) {
-        warp_status status = warp_write_encoded(db, packed, sum.bytes);
-        answer = status == WARP_OK ? atoms.ok_ : fail(env, status);
-        db_leave(handle);
-    } else {
-        answer = fail_closed(env);
-    }
-    enif_free(packed);
+    if (!db) return fail_closed(env);
+    ERL_NIF_TERM answer = list_answer(env, db, argv[1], sum.bytes);
+    db_leave(handle);
     return answer;
 }
 
@@ -145,11 +161,16 @@ NIF(nif_write_list) {
     size_t nanoseconds;
     if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
     if (!measure(env, argv[1], true, &sum)) return atoms.invalid_argument_;
-    if (takes_long(sum.count, sum.bytes, &nanoseconds) || db_syncs(handle)) {
-        return enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND, write_list_now,
-                                 argc, argv);
+    warp_db *db = db_enter(handle);
+    if (!db) return fail_closed(env);
+    ERL_NIF_TERM answer;
+    if (takes_long(sum.count, sum.bytes, &nanoseconds) || is_dirty(handle, db)) {
+        answer = enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND,
+                                   write_list_waiting, argc, argv);
+    } else {
+        answer = list_answer(env, db, argv[1], sum.bytes);
+        charge(env, nanoseconds);
     }
-    ERL_NIF_TERM answer = write_list_now(env, argc, argv);
-    charge(env, nanoseconds);
+    db_leave(handle);
     return answer;
 }

@@ -1,55 +1,69 @@
 /*
  * put, with a hint or without, delete, compare_and_swap.
  *
- * A write is a copy into the log: it runs on the caller's own scheduler unless the handle waits
- * for syncs, or the value is so large that copying it would hold the scheduler. A delete and a
- * swap read first what is there, so they ask for it without waiting, and go to a dirty scheduler
- * when the engine would have to.
+ * A write is a copy into the log: it runs on the caller's own scheduler unless the handle waits for
+ * syncs, the value is so large that copying it would hold the scheduler, or the engine says that it
+ * would have to wait: a write looks first at what it overwrites, which may be on the disk, and writers
+ * are held back when compaction falls behind.
  */
 #include "nif.h"
 
 static size_t write_ns(size_t len) { return 400 + len / 4; }
 
-/* Whether reading `key` would wait for the disk. */
-static bool is_cold(warp_db *db, const ErlNifBinary *key) {
-    size_t len;
-    return warp_get_nowait(db, key->data, key->size, NULL, 0, &len) == WARP_WOULD_BLOCK;
+/* Whether a write of `key` is for a dirty scheduler. What the engine cannot say, the write says. */
+static bool is_dirty(const struct db *handle, warp_db *db, const ErlNifBinary *key) {
+    return db_syncs(handle) ||
+           warp_write_would_wait(db, key->data, key->size) == WARP_WOULD_BLOCK;
 }
 
 /* ---- put ---- */
 
-/* put(db, key, value) and put_hinted(db, key, value, hint) */
-static NIF(put_now) {
+struct put {
     struct db *handle;
     ErlNifBinary key, value;
-    unsigned hint = WARP_WARM;
-    if (!arg_db(env, argv[0], &handle) || !enif_inspect_binary(env, argv[1], &key) ||
-        !enif_inspect_binary(env, argv[2], &value) ||
-        (argc == 4 && !enif_get_uint(env, argv[3], &hint))) {
-        return enif_make_badarg(env);
-    }
-    warp_db *db = db_enter(handle);
-    if (!db) return fail_closed(env);
+    unsigned hint; /* 0: none */
+};
+
+/* put(db, key, value) and put_hinted(db, key, value, hint) */
+static bool put_args(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], struct put *put) {
+    put->hint = 0;
+    return arg_db(env, argv[0], &put->handle) && enif_inspect_binary(env, argv[1], &put->key) &&
+           enif_inspect_binary(env, argv[2], &put->value) &&
+           (argc == 3 || (enif_get_uint(env, argv[3], &put->hint) && put->hint != 0));
+}
+
+static ERL_NIF_TERM put_answer(ErlNifEnv *env, warp_db *db, const struct put *put) {
+    const ErlNifBinary *key = &put->key, *value = &put->value;
     warp_status status =
-        argc == 4 ? warp_put_hinted(db, key.data, key.size, value.data, value.size, hint)
-                  : warp_put(db, key.data, key.size, value.data, value.size);
-    ERL_NIF_TERM answer = status == WARP_OK ? atoms.ok_ : fail(env, status);
-    db_leave(handle);
+        put->hint ? warp_put_hinted(db, key->data, key->size, value->data, value->size, put->hint)
+                  : warp_put(db, key->data, key->size, value->data, value->size);
+    return status == WARP_OK ? atoms.ok_ : fail(env, status);
+}
+
+static NIF(put_waiting) {
+    struct put put;
+    if (!put_args(env, argc, argv, &put)) return enif_make_badarg(env);
+    warp_db *db = db_enter(put.handle);
+    if (!db) return fail_closed(env);
+    ERL_NIF_TERM answer = put_answer(env, db, &put);
+    db_leave(put.handle);
     return answer;
 }
 
 NIF(nif_put) {
-    struct db *handle;
-    ErlNifBinary value;
-    if (!arg_db(env, argv[0], &handle) || !enif_inspect_binary(env, argv[2], &value)) {
-        return enif_make_badarg(env);
-    }
-    if (db_syncs(handle) || value.size > PUT_INLINE_MAX) {
+    struct put put;
+    if (!put_args(env, argc, argv, &put)) return enif_make_badarg(env);
+    warp_db *db = db_enter(put.handle);
+    if (!db) return fail_closed(env);
+    ERL_NIF_TERM answer;
+    if (put.value.size > PUT_INLINE_MAX || is_dirty(put.handle, db, &put.key)) {
         const char *name = argc == 4 ? "put_hinted" : "put";
-        return enif_schedule_nif(env, name, ERL_NIF_DIRTY_JOB_IO_BOUND, put_now, argc, argv);
+        answer = enif_schedule_nif(env, name, ERL_NIF_DIRTY_JOB_IO_BOUND, put_waiting, argc, argv);
+    } else {
+        answer = put_answer(env, db, &put);
+        charge(env, write_ns(put.value.size));
     }
-    ERL_NIF_TERM answer = put_now(env, argc, argv);
-    charge(env, write_ns(value.size));
+    db_leave(put.handle);
     return answer;
 }
 
@@ -84,7 +98,7 @@ NIF(nif_delete) {
     warp_db *db = db_enter(handle);
     if (!db) return fail_closed(env);
     ERL_NIF_TERM answer;
-    if (db_syncs(handle) || is_cold(db, &key)) {
+    if (is_dirty(handle, db, &key)) {
         answer = enif_schedule_nif(env, "delete", ERL_NIF_DIRTY_JOB_IO_BOUND, delete_waiting, argc,
                                    argv);
     } else {
@@ -148,7 +162,7 @@ NIF(nif_compare_and_swap) {
     if (!db) return fail_closed(env);
     size_t bytes = swap.expected.len + swap.desired.len;
     ERL_NIF_TERM answer;
-    if (db_syncs(swap.handle) || bytes > PUT_INLINE_MAX || is_cold(db, &swap.key)) {
+    if (bytes > PUT_INLINE_MAX || is_dirty(swap.handle, db, &swap.key)) {
         answer = enif_schedule_nif(env, "compare_and_swap", ERL_NIF_DIRTY_JOB_IO_BOUND,
                                    swap_waiting, argc, argv);
         bytes = 0;

@@ -38,11 +38,13 @@ defmodule WarpEngine.Native do
   | `get`, `get_unless`, `get_if_changed`, `exists?` | value in memory, up to 256 KiB | value on the disk, or larger |
   | `get` with `zero_copy: true` | value in memory, of any size | value on the disk |
   | `multi_get` | up to 16 keys in memory, 256 KiB copied in all | more, or on the disk |
-  | `put`, `compare_and_swap` | up to 16 KiB | larger, and all with `durability: :sync` |
-  | `delete` | unless the key is on the disk | with `durability: :sync` |
-  | `write` | about 200 small operations, or 100 of 1 KiB | more, and all with `durability: :sync` |
-  | `token`, `durable?` | always | |
+  | `put`, `delete`, `compare_and_swap` | up to 16 KiB | larger, or where the write would wait |
+  | `write` | about 200 small operations, or 100 of 1 KiB | more, or where the write would wait |
+  | `token`, `durable?`, `shard_of`, `shard_cpu` | always | |
   | all others | | always |
+
+  A write waits with `durability: :sync`, while compaction has writers held back, while rules change
+  or slots move, and for what it overwrites where that is on the disk: for a batch, where anything is.
 
   The emulator starts 10 dirty I/O schedulers. A program in which more processes wait for syncs at
   once starts it with more: `elixir --erl "+SDio 64"`.
