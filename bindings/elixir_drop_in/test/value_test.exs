@@ -188,7 +188,8 @@ defmodule WarpEngine.ValueTest do
     busy(keys, value, 20)
     before = memory()
     busy(keys, value, 200)
-    assert memory() - before < 20_000_000
+    # What one scheduler frees for another is freed a moment later.
+    assert eventually(fn -> memory() - before < 20_000_000 end)
 
     for pid <- [Process.whereis(WarpEngine), Process.whereis(WarpEngine.Supervisor)] do
       assert Process.info(pid, :message_queue_len) == {:message_queue_len, 0}

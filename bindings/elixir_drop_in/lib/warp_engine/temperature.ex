@@ -2,8 +2,9 @@ defmodule WarpEngine.Temperature do
   @moduledoc """
   How hot a key is: what `:hot_data`, `:warm_data` and `:cold_data` mean.
 
-  The engine has no temperature of its own yet. Until it has, accesses are counted here, in a
-  sketch of a fixed size (#{div(131_072 * 8, 1024)} KiB, however many keys there are):
+  The engine takes a put's hint, and decides by it which segment the record goes to; it counts
+  accesses by slot and shard, but not by key, and has no call that tells how hot a key is. So
+  accesses are counted here, in a sketch of a fixed size (#{div(131_072 * 8, 1024)} KiB, however many keys there are):
 
     * One access in #{8} is counted, with that weight. Which one is decided by the clock.
     * A count halves with each half-life: `:temperature_half_life_s`, 600 seconds, taken as the nearest

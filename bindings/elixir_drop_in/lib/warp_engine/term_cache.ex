@@ -190,11 +190,19 @@ defmodule WarpEngine.TermCache do
     %{items: items, bytes: Enum.sum(bytes), bytes_max: cache.half * 2}
   end
 
-  # Size of the entry that was replaced.
+  # Size of the entry that was replaced. Of two at once, both may subtract it: sizes of one key
+  # are alike, so that evens out.
   defp replace(table, entry) do
-    sizes = for {_, _, _, _, _, size} <- :ets.take(table, elem(entry, 0)), do: size
+    size = size_of(table, elem(entry, 0))
     :ets.insert(table, entry)
-    Enum.sum(sizes)
+    size
+  end
+
+  defp size_of(table, key) do
+    :ets.lookup_element(table, key, 6)
+  rescue
+    # Deleted meanwhile.
+    ArgumentError -> 0
   end
 
   # The old table is emptied and becomes the young one. Whoever finds the turn taken goes on: the
