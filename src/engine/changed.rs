@@ -19,6 +19,8 @@ use super::Engine;
 use crate::db::Changed;
 use crate::epoch;
 use crate::error::Result;
+use crate::hash::KeyHash;
+use crate::log::slots::Found;
 use std::hash::{BuildHasher, RandomState};
 use std::mem::MaybeUninit;
 
@@ -54,32 +56,65 @@ impl Engine {
     ) -> Result<Changed> {
         let hash = self.hash_to_read(key);
         let guard = epoch::pin();
-        let mut cold = if wait { Cold::reader(&guard) } else { Cold::nowait() };
-        // SAFETY: the guard is held, and `cold` kept, until the value has been copied.
-        let found = unsafe { self.lookup(hash, key, &mut cold)? };
-        let answer = match found {
-            None if cold.blocked => return Ok(Changed::WouldBlock),
-            None => Changed::Missing,
-            Some(found) => {
-                let revision = self.revisions.of(found.raw.header.seq);
-                if revision == known {
-                    Changed::Unchanged
-                } else {
-                    // SAFETY: as above.
-                    let value = unsafe { found.raw.value() };
-                    if value.len() <= buf.len() {
-                        // SAFETY: there is room, and a caller's buffer is not log memory.
-                        unsafe {
-                            let to = buf.as_mut_ptr().cast::<u8>();
-                            std::ptr::copy_nonoverlapping(value.as_ptr(), to, value.len());
-                        }
-                    }
-                    Changed::Value { len: value.len(), revision }
+        // As for a get: the common case first, in few instructions.
+        if let Some(at) = self.shard(hash).index.first(hash) {
+            // SAFETY: the guard is held.
+            if let Some(found) = unsafe { self.slots.record(at) } {
+                // SAFETY: likewise; a record of this process need not be verified.
+                if found.trusted && unsafe { found.raw.is_put_of(key) } {
+                    self.reads.hit(guard.thread_number(), hash);
+                    // SAFETY: likewise.
+                    return Ok(unsafe { self.copy_changed(&found, known, buf) });
                 }
+            }
+        }
+        self.get_if_changed_slowly(&guard, hash, (key, known), buf, wait)
+    }
+
+    /// [`Engine::get_if_changed`] for whatever is not common.
+    #[inline(never)]
+    fn get_if_changed_slowly(
+        &self,
+        guard: &epoch::Guard,
+        hash: KeyHash,
+        (key, known): (&[u8], u64),
+        buf: &mut [MaybeUninit<u8>],
+        wait: bool,
+    ) -> Result<Changed> {
+        let mut cold = if wait { Cold::reader(guard) } else { Cold::nowait() };
+        // SAFETY: the guard is held, and `cold` kept, until the value has been copied.
+        let answer = unsafe {
+            match self.lookup(hash, key, &mut cold)? {
+                Some(found) => self.copy_changed(&found, known, buf),
+                None if cold.blocked => return Ok(Changed::WouldBlock),
+                None => Changed::Missing,
             }
         };
         let hit = u64::from(answer != Changed::Missing);
         self.reads.count(guard.thread_number(), 1, hit, hash);
         Ok(answer)
+    }
+
+    /// # Safety
+    /// What `found` points to is kept by the caller.
+    #[inline(always)]
+    unsafe fn copy_changed(
+        &self,
+        found: &Found,
+        known: u64,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Changed {
+        let revision = self.revisions.of(found.raw.header.seq);
+        if revision == known {
+            return Changed::Unchanged;
+        }
+        // SAFETY: the caller's promise.
+        let value = unsafe { found.raw.value() };
+        if value.len() <= buf.len() {
+            let to = buf.as_mut_ptr().cast::<u8>();
+            // SAFETY: there is room, and a caller's buffer is not log memory.
+            unsafe { std::ptr::copy_nonoverlapping(value.as_ptr(), to, value.len()) };
+        }
+        Changed::Value { len: value.len(), revision }
     }
 }

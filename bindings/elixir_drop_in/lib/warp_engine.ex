@@ -138,17 +138,16 @@ defmodule WarpEngine do
   defp put(store, key, value, start, hint, metadata, weight) do
     heat = store.heat
     ekey = Key.encode(key)
-    hash = Temperature.hash(ekey)
-    class = Temperature.at_put(heat, hash, start, hint)
+    class = Temperature.at_put(hint)
     stamp = Record.stamp(class, Temperature.tick(heat, start))
     bytes = Record.encode(stamp, value, metadata)
 
     case store(store.ref, ekey, bytes, hint) do
       :ok ->
-        if weight > 1, do: Temperature.touch(heat, hash, start, weight)
+        if weight > 1, do: Temperature.touch(heat, Temperature.hash(ekey), start, weight)
         time = Store.elapsed(start)
-        if Temperature.sampled?(start), do: count_put(store, hash, start, time)
-        if store.write_through, do: write_through(store, ekey, bytes, stamp, value, hash)
+        if Temperature.sampled?(start), do: count_put(store, ekey, start, time)
+        if store.write_through, do: write_through(store, ekey, bytes, stamp, value)
         {:ok, :stored, Temperature.shard(class), time}
 
       error ->
@@ -160,14 +159,14 @@ defmodule WarpEngine do
   defp store(ref, ekey, bytes, nil), do: Nif.put(ref, ekey, bytes)
   defp store(ref, ekey, bytes, class), do: Nif.put_hinted(ref, ekey, bytes, @hints[class])
 
-  defp count_put(store, hash, start, time) do
-    Temperature.touch(store.heat, hash, start)
+  defp count_put(store, ekey, start, time) do
+    Temperature.touch(store.heat, Temperature.hash(ekey), start)
     note(store, time)
   end
 
   # Kept only if the revision is that of these bytes: another may have written since.
-  defp write_through(store, ekey, bytes, stamp, value, hash) do
-    with 0 <- rem(hash, store.write_through),
+  defp write_through(store, ekey, bytes, stamp, value) do
+    with 0 <- rem(Temperature.hash(ekey), store.write_through),
          true <- byte_size(bytes) <= 65_536,
          {:ok, ^bytes, revision} <- Nif.get_if_changed(store.ref, ekey, 0) do
       entry = {ekey, revision, stamp, Record.class(stamp), value}
@@ -250,9 +249,19 @@ defmodule WarpEngine do
     {:error, error, Store.elapsed(start)}
   end
 
-  # A get of what is not in the young table. Only what is hot can be in the old one, unless
-  # everything is kept.
-  defp fetch(store, key, ekey, start) do
+  # A get of what is not in the young table. Looking up how hot the key is takes as long as fetching
+  # its record, so with a cache only one in 8 does, the one that is counted: it decides whether the
+  # term is kept, and the others report what the put said.
+  defp fetch(%{cache: %TermCache{sample: sample}} = store, key, ekey, start) when sample > 1 do
+    if Temperature.sampled?(start),
+      do: measured(store, key, ekey, start),
+      else: store.ref |> Nif.get(ekey, false) |> decode(store, key, {ekey, nil, nil}, start)
+  end
+
+  defp fetch(store, key, ekey, start), do: measured(store, key, ekey, start)
+
+  # Only what is hot can be in the old table, unless everything is kept.
+  defp measured(store, key, ekey, start) do
     hash = Temperature.hash(ekey)
     count = Temperature.count(store.heat, hash, start)
 
@@ -284,8 +293,7 @@ defmodule WarpEngine do
   defp decode({:ok, bytes, revision}, store, key, {ekey, hash, count}, start) do
     case Record.decode(bytes) do
       {:ok, stamp, value, _} ->
-        class =
-          Temperature.of_count(store.heat, count, start, Record.class(stamp), Record.tick(stamp))
+        class = class(store, bytes, stamp, {ekey, count}, start)
 
         if revision && TermCache.admit?(store.cache, bytes, start),
           do:
@@ -311,6 +319,18 @@ defmodule WarpEngine do
 
   defp decode({:error, error}, _store, _key, _about, start) do
     {:error, error, Store.elapsed(start)}
+  end
+
+  # What is never kept has no other place where it would be known as hot.
+  defp class(store, bytes, stamp, {ekey, nil}, start) do
+    if TermCache.keeps?(bytes) and
+         Temperature.fresh?(store.heat, start, Record.tick(stamp)),
+       do: Record.class(stamp),
+       else: temperature(store, Temperature.hash(ekey), stamp, start)
+  end
+
+  defp class(store, _bytes, stamp, {_ekey, count}, start) do
+    Temperature.of_count(store.heat, count, start, Record.class(stamp), Record.tick(stamp))
   end
 
   defp temperature(store, hash, stamp, start) do

@@ -96,7 +96,9 @@ defmodule WarpEngine.ValueTest do
     for _ <- 1..2_000, do: WarpEngine.cosmic_get(busy)
     assert {:ok, 1, :hot_data, _} = WarpEngine.cosmic_get(busy)
     assert {:ok, 1, :cold_data, _} = WarpEngine.cosmic_get(idle)
-    assert {:ok, :stored, :hot_data, _} = WarpEngine.cosmic_put(busy, 2)
+    # A put says what it was told, and the key stays as hot as it is.
+    assert {:ok, :stored, :cold_data, _} = WarpEngine.cosmic_put(busy, 2, access_pattern: :cold)
+    assert {:ok, 2, :hot_data, _} = WarpEngine.cosmic_get(busy)
   end
 
   test "metadata is kept with the value and goes with it" do

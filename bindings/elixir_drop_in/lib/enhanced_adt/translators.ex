@@ -94,7 +94,7 @@ defmodule EnhancedADT.WarpEngineIntegration.Translators do
         options = value |> Annotation.of() |> Annotation.put_options() |> Keyword.merge(options)
         ekey = Key.encode(key)
         hint = Temperature.hint(options)
-        class = Temperature.at_put(store.heat, Temperature.hash(ekey), start, hint)
+        class = Temperature.at_put(hint)
         stamp = Record.stamp(class, Temperature.tick(store.heat, start))
         bytes = Record.encode(stamp, value, options[:custom_metadata])
         {Temperature.shard(class), Batch.put(batch, ekey, bytes)}

@@ -32,7 +32,7 @@ defmodule WarpEngine.Config do
   | `:enable_auto_entanglement` | `true` | whether pattern rules apply: they are the engine's, and part of the database |
   | `:entanglement_rules` | the six built in | `[{"user:*", ["profile:*"]}]`: replaces them, and applies. At most 64 rules, of 2 to 16 patterns with one star each; others are refused |
   | `:disable_phase4` | `false` | no cache of decoded terms |
-  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n, of keys that are hot; 1 keeps every value |
+  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n, one in 8 at most, of keys that are hot; 1 keeps every value |
   | `:cache_write_through_on_put`, `:cache_sample_rate_put` | `false`, `8` | one value in n is kept at its put already |
   | `:enable_entropy_monitoring` | `true` | and `:entropy_monitoring_interval`, `:entropy_threshold`, `:entropy_persistence`, `:entropy_analytics`, `:vacuum_stability_checks`: see `WarpEngine.EntropyMonitor` |
   | `:enable_maxwell_demon` | `false` | the monitor rebalances by itself while the load is skewed |
