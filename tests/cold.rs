@@ -213,6 +213,44 @@ fn a_write_that_would_wait_for_what_it_overwrites_says_so() {
     assert!(db.write_would_wait(Some(b"k")).unwrap() && db.write_would_wait(None).unwrap());
 }
 
+/// A segment that was found at open is mapped, and on the device all the same.
+#[test]
+fn a_mapped_value_that_is_only_on_the_device_is_waited_for_by_those_who_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = vec![7; 200_000];
+    let db = cold_database(dir.path(), 8_000, &[]);
+    db.put(b"long", &long).unwrap();
+    db.close().unwrap();
+    drop_pages(dir.path());
+    let pairs = [("memory_limit", "1G"), ("load_monitor", "false")];
+    let db = Db::open(Some(&dir.path().join("db")), &options(&pairs)).unwrap();
+    assert!(db.write_would_wait(None).unwrap());
+    let mut blocked = 0;
+    for n in (0..8_000).step_by(7) {
+        let waits = db.write_would_wait(Some(&key(n))).unwrap();
+        match db.get_pinned_nowait(&key(n)).unwrap() {
+            NowaitPinned::Found(pinned) => assert_eq!(*pinned, *value(n)),
+            NowaitPinned::WouldBlock => {
+                blocked += 1;
+                assert!(waits, "key {n}");
+                assert_eq!(db.get(&key(n)).unwrap(), Some(value(n)));
+                assert_eq!(db.exists_nowait(&key(n)).unwrap(), Some(true));
+                assert!(!db.write_would_wait(Some(&key(n))).unwrap());
+            }
+            NowaitPinned::Missing => panic!("key {n} is missing"),
+        }
+    }
+    assert!(blocked > 0 || number(&db, "memory", "would_block") == 0);
+    assert_eq!(number(&db, "memory", "cold_segments"), 0);
+    // It has to be verified, and that takes long.
+    for _ in 0..2 {
+        assert!(matches!(db.get_pinned_nowait(b"long").unwrap(), NowaitPinned::WouldBlock));
+        assert_eq!(db.get(b"long").unwrap(), Some(long.clone()));
+    }
+    db.put(b"long", &long).unwrap();
+    assert!(matches!(db.get_pinned_nowait(b"long").unwrap(), NowaitPinned::Found(_)));
+}
+
 /// Reading, checking and decompressing a long record takes as long as a wait.
 #[test]
 fn a_long_cold_value_is_left_to_those_who_may_wait() {

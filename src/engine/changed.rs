@@ -59,9 +59,9 @@ impl Engine {
         // As for a get: the common case first, in few instructions.
         if let Some(at) = self.shard(hash).index.first(hash) {
             // SAFETY: the guard is held.
-            if let Some(found) = unsafe { self.slots.record(at) } {
-                // SAFETY: likewise; a record of this process need not be verified.
-                if found.trusted && unsafe { found.raw.is_put_of(key) } {
+            if let Some(found) = unsafe { self.slots.trusted_record(at) } {
+                // SAFETY: likewise.
+                if unsafe { found.raw.is_put_of(key) } {
                     self.reads.hit(guard.thread_number(), hash);
                     // SAFETY: likewise.
                     return Ok(unsafe { self.copy_changed(&found, known, buf) });

@@ -64,6 +64,12 @@ impl<'g> Cold<'g> {
         Cold { uncached: true, ..Cold::default() }
     }
 
+    /// Whether the disk is not to be waited for.
+    #[inline(always)]
+    pub(crate) fn is_nowait(&self) -> bool {
+        self.nowait
+    }
+
     /// Whether the guard may have been paused.
     pub(crate) fn may_have_paused(&self) -> bool {
         self.guard.is_some() && self.looked
@@ -123,8 +129,7 @@ impl Engine {
             None => read()?,
         };
         let Some(record) = record.map(Arc::new) else {
-            cold.blocked = true;
-            self.memory.blocked.fetch_add(1, Ordering::Relaxed);
+            self.block(cold);
             return Ok(None);
         };
         self.memory.cold_reads.fetch_add(1, Ordering::Relaxed);
@@ -136,13 +141,20 @@ impl Engine {
         Ok(answer)
     }
 
+    /// Notes that a record was not looked at.
+    #[cold]
+    pub(crate) fn block(&self, cold: &mut Cold) {
+        cold.blocked = true;
+        self.memory.blocked.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Whether a write of `key`, or of any, may have to wait: for a device, for the record of its
     /// key that is on it, for those that writers are held back for, or for keys that are moved.
     pub(crate) fn write_would_wait(&self, key: Option<&[u8]>) -> Result<bool> {
         if self.is_sync() || self.source.pressure.holds_back() || self.placement.is_changing() {
             return Ok(true);
         }
-        if !self.memory.has_cold() {
+        if !self.memory.has_cold() && !self.opened.found {
             return Ok(false);
         }
         let Some(key) = key else { return Ok(true) };
@@ -172,5 +184,23 @@ impl Engine {
         unsafe { self.lookup(hash, key, &mut ahead)? };
         cold.records.append(&mut ahead.records);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::pressure::Cause;
+    use crate::options::Options;
+
+    #[test]
+    fn a_write_would_wait_while_writers_are_held_back() {
+        let engine = Engine::open_memory(&Options::new()).unwrap();
+        engine.put(b"k", b"v").unwrap();
+        for (micros, waits) in [(0, false), (1, true), (20_000, true), (0, false)] {
+            engine.source.pressure.set(Cause::Garbage, micros);
+            assert_eq!(engine.write_would_wait(Some(b"k")).unwrap(), waits, "{micros}");
+            assert_eq!(engine.write_would_wait(None).unwrap(), waits, "{micros}");
+        }
     }
 }

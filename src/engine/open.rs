@@ -34,6 +34,8 @@ use std::time::Instant;
 /// What open found and did.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Opened {
+    /// Whether there were records.
+    pub(crate) found: bool,
     pub(crate) replayed: u64,
     pub(crate) micros: u64,
     pub(crate) cut_logs: u64,

@@ -159,6 +159,11 @@ impl Engine {
     #[inline(always)]
     pub(crate) unsafe fn record(&self, at: Location, cold: &mut Cold) -> Result<Option<Found>> {
         // SAFETY: the caller's promise.
+        if cold.is_nowait() && unsafe { self.slots.may_wait(at) } {
+            self.block(cold);
+            return Ok(None);
+        }
+        // SAFETY: likewise.
         match unsafe { self.slots.record(at) } {
             Some(found) => Ok(Some(found)),
             // SAFETY: likewise.

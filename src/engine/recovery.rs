@@ -98,7 +98,8 @@ pub(crate) fn recover(engine: &mut Engine, context: &Context, found: Segments) -
     }
     let has_image = load_image(engine, context)?;
     map_what_fits(engine, context, &found)?;
-    let mut opened = Opened { rebuilt: !has_image, ..Opened::default() };
+    let records = found.logs.iter().any(|segments| !segments.is_empty());
+    let mut opened = Opened { found: records, rebuilt: !has_image, ..Opened::default() };
     let replay = Replay {
         engine,
         context,

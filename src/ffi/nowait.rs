@@ -2,10 +2,10 @@
 //!
 //! For threads that must not wait for the disk, such as event loops and schedulers: call these
 //! first, and the ones that wait on a thread that may, when the answer is WARP_WOULD_BLOCK. A value
-//! is there at once if its segment is mapped, if it is in the cache, or if its bytes are in the
-//! kernel's page cache and the system can say so (Linux can; where it cannot, only the first two
-//! count). What is longer than 64 KiB must be mapped, or cached as it is: it takes long to check and
-//! to decompress.
+//! is there at once if it was written since the open and its segment is mapped, if it is in the
+//! cache, or if its bytes are in the kernel's page cache and the system can say so (Linux can; where
+//! it cannot, only the first two count). What is longer than 64 KiB is there in the first two cases
+//! alone, and not if the cache keeps it compressed: the rest takes long to check or to decompress.
 
 use super::db::warp_db;
 use super::guard::read;
@@ -90,7 +90,8 @@ pub unsafe extern "C" fn warp_exists_nowait(
 /// Tell whether a write of a key would have to wait, for threads that must not.
 ///
 /// Nearly always a put, a delete or a swap is a copy in memory. It waits if what it overwrites is
-/// only on the disk, since that is looked at first; while writers are held back, because compaction
+/// only on the disk, since that is looked at first (for any key there may be such a value once
+/// memory is short, or if the database had any when it was opened); while writers are held back, because compaction
 /// falls behind or memory runs short; while rules change or slots move; and, with durability sync,
 /// for the device. The answer is that of the moment, and this counts as no read.
 ///

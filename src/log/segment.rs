@@ -478,6 +478,15 @@ impl Segment {
         }
     }
 
+    /// Whether all parts of a range were looked at through the mapping. The kernel reads at least as
+    /// far around a page that is missing.
+    pub(crate) fn is_touched(&self, from: usize, to: usize) -> bool {
+        (from / TOUCH..to.div_ceil(TOUCH)).all(|part| {
+            let word = self.touched.get(part / 64).map_or(0, |w| w.load(Ordering::Relaxed));
+            word >> (part % 64) & 1 == 1
+        })
+    }
+
     /// Bytes of the mapping that are resident, as far as the engine has touched them; `tail` is
     /// where the records end. The second number bounds what they can become.
     pub(crate) fn resident(&self, tail: usize) -> (usize, usize) {

@@ -9,11 +9,13 @@
 //!    uses `base`, so the mapping stays until every guard and every shard's lock that was held
 //!    then has been given up (the grace period of `engine/memory.rs`).
 
+use super::record::RECORD_HEADER;
 use super::segment::{Raw, Segment};
+use super::stored::NOWAIT_MAX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::sys;
-use crate::sys::map::Mapping;
+use crate::sys::map::{self, Mapping};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -175,6 +177,21 @@ impl SlotTable {
         unsafe { Raw::value_of_put(base, len, at, key) }
     }
 
+    /// The record at `at` if this process wrote it, which is looked at without waiting. `None` says
+    /// nothing: it takes [`SlotTable::record`].
+    ///
+    /// # Safety
+    /// As for [`SlotTable::trusted_value`].
+    #[inline(always)]
+    pub(crate) unsafe fn trusted_record(&self, at: Location) -> Option<Found> {
+        let slot = &self.slots[at.slot as usize];
+        let len = slot.trusted_len.load(Ordering::Acquire);
+        let base = slot.base.load(Ordering::Acquire);
+        // SAFETY: as in `record`.
+        let raw = unsafe { Raw::read(base, len, at) }?;
+        Some(Found { raw, at, trusted: true })
+    }
+
     /// Has the kernel begin to read the beginning of a record from the device, if it is not in
     /// memory.
     ///
@@ -210,6 +227,45 @@ impl SlotTable {
         // record.
         let raw = unsafe { Raw::read(base, len, at) }?;
         Some(Found { raw, at, trusted: slot.trusted_len.load(Ordering::Relaxed) != 0 })
+    }
+
+    /// Whether a look at the record at `at` may have to wait, though it is mapped: its pages are on
+    /// the device, or it is long and has to be verified. Only a segment that was found at open has
+    /// such records.
+    ///
+    /// # Safety
+    /// As for [`SlotTable::record`].
+    #[inline(always)]
+    pub(crate) unsafe fn may_wait(&self, at: Location) -> bool {
+        let slot = &self.slots[at.slot as usize];
+        // SAFETY: the caller's promise.
+        slot.trusted_len.load(Ordering::Acquire) == 0 && unsafe { self.found_may_wait(at) }
+    }
+
+    /// # Safety
+    /// As for [`SlotTable::record`].
+    #[inline(never)]
+    unsafe fn found_may_wait(&self, at: Location) -> bool {
+        let slot = &self.slots[at.slot as usize];
+        let len = slot.len.load(Ordering::Acquire);
+        let base = slot.base.load(Ordering::Acquire);
+        let from = at.offset as usize;
+        if from + RECORD_HEADER > len {
+            // Not mapped, or damaged: whoever looks says which.
+            return false;
+        }
+        // SAFETY: the slot is filled, as an index entry names it and it has a length.
+        let segment = unsafe { self.segment(at.slot) };
+        let waits = |to: usize| {
+            !segment.is_touched(from, to) && !map::is_resident(base.wrapping_add(from), to - from)
+        };
+        if waits(from + RECORD_HEADER) {
+            return true;
+        }
+        // SAFETY: as in `record`.
+        let Some(raw) = (unsafe { Raw::read(base, len, at) }) else { return false };
+        let total = raw.header.total_len();
+        total > NOWAIT_MAX || waits(from + total)
     }
 
     /// The cold segment that the record at `at` lies in.

@@ -112,6 +112,32 @@ pub(crate) fn will_need(address: *const u8, len: usize) {
     let _ = (address, len);
 }
 
+/// Most bytes that [`is_resident`] can tell of.
+pub(crate) const RESIDENT_MAX: usize = 128 << 10;
+
+/// Whether `len` bytes of mapped memory, at most [`RESIDENT_MAX`], can be read without waiting for
+/// their file, as far as the system says so.
+pub(crate) fn is_resident(address: *const u8, len: usize) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let before = address as usize % PAGE;
+        let pages = (before + len).div_ceil(PAGE);
+        let mut resident = [0u8; RESIDENT_MAX / PAGE + 1];
+        let Some(resident) = resident.get_mut(..pages) else { return false };
+        let page = address.wrapping_sub(before).cast_mut().cast();
+        // SAFETY: the call does not touch the memory; a range that is not mapped is an error. The
+        // vector has a byte for each page.
+        let told = unsafe { libc::mincore(page, pages * PAGE, resident.as_mut_ptr()) } == 0;
+        told && resident.iter().all(|r| r & 1 == 1)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (address, len);
+        true
+    }
+}
+
 impl std::fmt::Debug for Mapping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Mapping({:p}, {} bytes)", self.address, self.len)

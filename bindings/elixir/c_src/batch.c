@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define HEADER_BYTES 9
+/* Up to so many keys a dirty scheduler is more than asking for each. */
+#define ASK_MAX 16
 
 /* Whether so many operations of so many bytes had better run on a dirty scheduler, whatever they
  * are. */
@@ -15,9 +17,27 @@ static bool takes_long(size_t count, size_t bytes, size_t *nanoseconds) {
     return *nanoseconds > BATCH_INLINE_NS;
 }
 
-/* Whether a write of any key might wait. */
-static bool is_dirty(const struct db *handle, warp_db *db) {
-    return db_syncs(handle) || warp_write_would_wait(db, NULL, 0) == WARP_WOULD_BLOCK;
+static size_t unpack_u32(const unsigned char *from) {
+    return from[0] | (size_t)from[1] << 8 | (size_t)from[2] << 16 | (size_t)from[3] << 24;
+}
+
+/* Whether a write of these operations might wait: for a few keys the engine is asked one by one.
+ * What is no operation does not wait, and is refused. */
+static bool is_dirty(const struct db *handle, warp_db *db, const unsigned char *packed,
+                     size_t size) {
+    if (db_syncs(handle)) return true;
+    if (warp_write_would_wait(db, NULL, 0) != WARP_WOULD_BLOCK) return false;
+    for (int asked = 0; asked < ASK_MAX; asked++) {
+        if (size < HEADER_BYTES) return false;
+        size_t key = unpack_u32(packed + 1), value = unpack_u32(packed + 5);
+        packed += HEADER_BYTES;
+        size -= HEADER_BYTES;
+        if (key + value > size) return false;
+        if (warp_write_would_wait(db, packed, key) == WARP_WOULD_BLOCK) return true;
+        packed += key + value;
+        size -= key + value;
+    }
+    return true;
 }
 
 static ERL_NIF_TERM packed_answer(ErlNifEnv *env, warp_db *db, const void *packed, size_t len) {
@@ -53,7 +73,8 @@ NIF(nif_write) {
     warp_db *db = db_enter(handle);
     if (!db) return fail_closed(env);
     ERL_NIF_TERM answer;
-    if (takes_long(count, packed.size, &nanoseconds) || is_dirty(handle, db)) {
+    if (takes_long(count, packed.size, &nanoseconds) ||
+        is_dirty(handle, db, packed.data, packed.size)) {
         answer =
             enif_schedule_nif(env, "write", ERL_NIF_DIRTY_JOB_IO_BOUND, write_waiting, argc, argv);
     } else {
@@ -132,25 +153,40 @@ static void pack(ErlNifEnv *env, ERL_NIF_TERM list, unsigned char *to) {
     }
 }
 
-static ERL_NIF_TERM list_answer(ErlNifEnv *env, warp_db *db, ERL_NIF_TERM list, size_t bytes) {
-    unsigned char *packed = enif_alloc(bytes + 1);
-    if (!packed) return fail_memory(env);
-    pack(env, list, packed);
-    ERL_NIF_TERM answer = packed_answer(env, db, packed, bytes);
-    enif_free(packed);
-    return answer;
-}
-
 static NIF(write_list_waiting) {
     (void)argc;
     struct db *handle;
     struct measure sum;
     if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
     if (!measure(env, argv[1], false, &sum)) return atoms.invalid_argument_;
+    unsigned char *packed = enif_alloc(sum.bytes + 1);
+    if (!packed) return fail_memory(env);
+    pack(env, argv[1], packed);
     warp_db *db = db_enter(handle);
-    if (!db) return fail_closed(env);
-    ERL_NIF_TERM answer = list_answer(env, db, argv[1], sum.bytes);
-    db_leave(handle);
+    ERL_NIF_TERM answer = db ? packed_answer(env, db, packed, sum.bytes) : fail_closed(env);
+    if (db) db_leave(handle);
+    enif_free(packed);
+    return answer;
+}
+
+/* What is short enough is packed here, and written unless that might wait. */
+static ERL_NIF_TERM write_short_list(ErlNifEnv *env, struct db *handle, const ERL_NIF_TERM argv[],
+                                     size_t bytes) {
+    unsigned char *packed = enif_alloc(bytes + 1);
+    if (!packed) return fail_memory(env);
+    pack(env, argv[1], packed);
+    warp_db *db = db_enter(handle);
+    ERL_NIF_TERM answer;
+    if (!db) {
+        answer = fail_closed(env);
+    } else if (is_dirty(handle, db, packed, bytes)) {
+        answer = enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND,
+                                   write_list_waiting, 2, argv);
+    } else {
+        answer = packed_answer(env, db, packed, bytes);
+    }
+    if (db) db_leave(handle);
+    enif_free(packed);
     return answer;
 }
 
@@ -161,16 +197,11 @@ NIF(nif_write_list) {
     size_t nanoseconds;
     if (!arg_db(env, argv[0], &handle)) return enif_make_badarg(env);
     if (!measure(env, argv[1], true, &sum)) return atoms.invalid_argument_;
-    warp_db *db = db_enter(handle);
-    if (!db) return fail_closed(env);
-    ERL_NIF_TERM answer;
-    if (takes_long(sum.count, sum.bytes, &nanoseconds) || is_dirty(handle, db)) {
-        answer = enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND,
-                                   write_list_waiting, argc, argv);
-    } else {
-        answer = list_answer(env, db, argv[1], sum.bytes);
-        charge(env, nanoseconds);
+    if (takes_long(sum.count, sum.bytes, &nanoseconds)) {
+        return enif_schedule_nif(env, "write_list", ERL_NIF_DIRTY_JOB_IO_BOUND,
+                                 write_list_waiting, argc, argv);
     }
-    db_leave(handle);
+    ERL_NIF_TERM answer = write_short_list(env, handle, argv, sum.bytes);
+    charge(env, nanoseconds);
     return answer;
 }

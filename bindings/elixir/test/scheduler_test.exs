@@ -7,6 +7,7 @@ defmodule WarpEngine.Native.SchedulerTest do
   use ExUnit.Case
   import WarpEngine.Native.Support
   alias WarpEngine.Native
+  alias WarpEngine.Native.{Links, Monitor, Placement}
 
   @attempts 500
   @attempt_ms 5
@@ -73,6 +74,28 @@ defmodule WarpEngine.Native.SchedulerTest do
     assert_quiet(fn -> Native.write(db, Enum.take(large_batch, 150)) end)
     assert_quiet(fn -> Native.write(db, large_batch) end)
     assert_quiet(fn -> db |> Native.stream(prefix: "key") |> Enum.count() end)
+  end
+
+  test "links, placement and the load monitor", %{db: db} do
+    for i <- 1..20, do: Links.link!(db, "key 1", "large #{i}")
+    large = random_bytes(1_000_000)
+    assert_quiet(fn -> Native.put(db, "put #{:rand.uniform(1_000)}", "v", hint: :cold) end)
+    assert_quiet(fn -> Native.put(db, "put #{:rand.uniform(3)}", large, hint: :hot) end)
+    assert_quiet(fn -> Links.get_linked(db, "key 1") end)
+    assert_quiet(fn -> Links.partners(db, "key 1") end)
+    assert_quiet(fn -> Links.link(db, "key 2", "key #{:rand.uniform(20) + 2}") end)
+    assert_quiet(fn -> Placement.shard_of(db, "key #{:rand.uniform(1_000)}") end)
+    assert_quiet(fn -> for i <- 1..1_000, do: Placement.shard_of(db, "key #{i}") end)
+    assert_quiet(fn -> Placement.rebalance(db) end)
+    assert_quiet(fn -> Placement.move_slot(db, :rand.uniform(4_096) - 1, 0) end)
+    assert_quiet(fn -> Monitor.load(db) end)
+    assert_quiet(fn -> Monitor.events(db) end)
+    assert_quiet(fn -> Monitor.openmetrics(db) end)
+
+    assert_quiet(fn ->
+      :ok = Placement.add_rule(db, ["key *", "put *"])
+      :ok = Placement.remove_rule(db, "key *")
+    end)
   end
 
   test "what waits", %{db: db} do

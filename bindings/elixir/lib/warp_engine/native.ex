@@ -35,7 +35,7 @@ defmodule WarpEngine.Native do
 
   | call | inline | dirty I/O |
   | --- | --- | --- |
-  | `get`, `get_unless`, `get_if_changed`, `exists?` | value in memory, up to 256 KiB | value on the disk, or larger |
+  | `get`, `get_unless`, `get_if_changed`, `exists?` | value in memory, up to 256 KiB (64 KiB of an older value) | value on the disk, or larger |
   | `get` with `zero_copy: true` | value in memory, of any size | value on the disk |
   | `multi_get` | up to 16 keys in memory, 256 KiB copied in all | more, or on the disk |
   | `put`, `delete`, `compare_and_swap` | up to 16 KiB | larger, or where the write would wait |
@@ -43,8 +43,10 @@ defmodule WarpEngine.Native do
   | `token`, `durable?`, `shard_of`, `shard_cpu` | always | |
   | all others | | always |
 
+  An older value is one that was there when the database was opened: each read of it is verified.
   A write waits with `durability: :sync`, while compaction has writers held back, while rules change
-  or slots move, and for what it overwrites where that is on the disk: for a batch, where anything is.
+  or slots move, and for what it overwrites where that is on the disk. Of a batch of more than 16
+  operations that is taken for granted once memory is short, or if there were data at the open.
 
   The emulator starts 10 dirty I/O schedulers. A program in which more processes wait for syncs at
   once starts it with more: `elixir --erl "+SDio 64"`.
