@@ -134,11 +134,7 @@ impl Db {
         match self.upkeep.take() {
             Some(upkeep) => {
                 upkeep.end(&self.engine);
-                if Arc::strong_count(&self.engine) > 1 {
-                    // Iterators go on.
-                    self.engine.keep_files_open();
-                }
-                self.engine.shut()
+                self.engine.shut(Arc::strong_count(&self.engine) > 1)
             }
             None => Ok(()),
         }

@@ -218,10 +218,8 @@ impl Engine {
             answers = all_fail(e);
         } else if !changes.is_empty() {
             let done = self.sync_log(home, &mut locked).and_then(|()| {
-                changes.iter().try_for_each(|change| {
-                    let state = locked.state(self.shard_number(change.hash));
-                    self.publish(state, *change, &mut cold).inspect_err(|e| self.halt(e.clone()))
-                })
+                self.publish_all(&changes, &mut locked, &mut cold)
+                    .inspect_err(|e| self.halt(e.clone()))
             });
             if let Err(e) = done {
                 answers = all_fail(e);
@@ -367,15 +365,10 @@ impl<'a> Group<'_, 'a> {
         locked: &mut Locked,
     ) -> Result<bool> {
         self.engine.sync_log(self.home, locked)?;
-        for change in self.changes.drain(..) {
-            self.engine
-                .publish(
-                    locked.state(self.engine.shard_number(change.hash)),
-                    change,
-                    &mut self.cold,
-                )
-                .inspect_err(|e| self.engine.halt(e.clone()))?;
-        }
+        let pending = std::mem::take(&mut self.changes);
+        self.engine
+            .publish_all(&pending, locked, &mut self.cold)
+            .inspect_err(|e| self.engine.halt(e.clone()))?;
         let changes = self.engine.append_batch(batch, self.home, locked, &mut self.cold)?;
         self.changes.extend(changes);
         Ok(true)

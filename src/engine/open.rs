@@ -138,8 +138,9 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Checkpoints and marks the directory as clean. The upkeep threads have ended.
-    pub(crate) fn shut(&self) -> Result<()> {
+    /// Checkpoints and marks the directory as clean. The upkeep threads have ended. With `go_on`
+    /// there are iterators that will read on.
+    pub(crate) fn shut(&self, go_on: bool) -> Result<()> {
         let Some(home) = &self.home else { return Ok(()) };
         let shut = || {
             if self.options.read_only {
@@ -157,6 +158,10 @@ impl Engine {
             self.mark(State { clean: true, ..state })
         };
         let result = shut();
+        if go_on {
+            // After the last sync, which closes files; before another process may remove them.
+            self.keep_files_open();
+        }
         self.unlock();
         result
     }

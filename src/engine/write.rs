@@ -28,6 +28,9 @@ use crate::sync::MutexGuard;
 use hashbrown::HashTable;
 use std::sync::atomic::Ordering;
 
+/// Changes of a batch whose lookups are under way together.
+const AHEAD: usize = 8;
+
 /// A change of one key: its record is in a log, its entry yet to be published.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change<'a> {
@@ -291,20 +294,38 @@ impl Engine {
         Killed { horizon: self.source.newest_generation(), seq }
     }
 
-    /// Makes a change visible, for a holder of the lock of its key's shard. Either all of it
-    /// happens or, with an error, nothing.
-    #[inline(always)]
-    pub(crate) fn publish(
+    /// Makes changes visible one after the other, for a holder of the locks of their keys' shards.
+    /// With an error the changes before are visible, and that one and those after are not.
+    ///
+    /// What a change replaces has to be looked up, and the lookups would wait for memory one by
+    /// one, so the lines of the index and the old records are fetched some changes ahead.
+    pub(crate) fn publish_all(
         &self,
-        state: &mut ShardState,
-        change: Change,
+        changes: &[Change],
+        locked: &mut Locked,
         cold: &mut Cold,
     ) -> Result<()> {
-        let replaced = self.replaced(change.hash, change.key, cold)?;
-        self.publish_over(state, change, replaced)
+        let line = |change: &Change| self.shard(change.hash).index.prefetch(change.hash);
+        let record = |change: &Change| {
+            if let Some((_, at)) = self.shard(change.hash).index.candidate(change.hash) {
+                self.slots.prefetch(at);
+            }
+        };
+        changes.iter().take(2 * AHEAD).for_each(line);
+        changes.iter().take(AHEAD).for_each(record);
+        for (i, change) in changes.iter().enumerate() {
+            changes.get(i + 2 * AHEAD).map(line);
+            changes.get(i + AHEAD).map(record);
+            let candidate = self.shard(change.hash).index.candidate(change.hash);
+            let replaced = self.replaced_at(candidate, change.hash, change.key, cold)?;
+            let state = locked.state(self.shard_number(change.hash));
+            self.publish_over(state, *change, replaced)?;
+        }
+        Ok(())
     }
 
-    /// [`Engine::publish`] where it is known what is replaced.
+    /// Makes a change visible where it is known what it replaces, for a holder of the lock of its
+    /// key's shard. Either all of it happens or, with an error, nothing.
     #[inline(always)]
     fn publish_over(
         &self,
@@ -376,11 +397,8 @@ impl Engine {
         };
         let home = self.shard_number(batch.ops[0].hash);
         let changes = self.append_batch(&batch, home, &mut locked, &mut cold)?;
-        for change in &changes {
-            self.publish(locked.state(self.shard_number(change.hash)), *change, &mut cold)
-                .inspect_err(|e| self.halt(e.clone().context("a batch was written in part")))?;
-        }
-        Ok(())
+        self.publish_all(&changes, &mut locked, &mut cold)
+            .inspect_err(|e| self.halt(e.clone().context("a batch was written in part")))
     }
 
     /// Appends a batch as one frame to the log of shard `home`, for a holder of all its locks.

@@ -154,7 +154,7 @@ impl Session {
             Step::Prepare(n) => engine.prepare(n % self.setup.shards),
             Step::Reopen => {
                 self.engine = None;
-                engine.shut()?;
+                engine.shut(false)?;
                 drop(engine);
                 self.oracle.synced();
                 self.engine = Some(self.setup.open(&self.disk)?);
