@@ -1,7 +1,7 @@
 //! Regressions of recovery, each with the story of the bug.
 
 use std::path::Path;
-use warp_engine::{Db, Options};
+use warp_engine::{Db, Options, Rule};
 
 fn options() -> Options {
     let mut options = Options::new();
@@ -200,4 +200,61 @@ fn a_lost_index_image_brings_nothing_back() {
         assert_eq!(db.get(&key(n)).unwrap(), expected, "key {n}");
     }
     assert!(db.stats_json().contains("\"index_rebuilt\":true"));
+}
+
+/// A close that wrote the image of an index that nobody had changed took as long as the index is
+/// large.
+#[test]
+fn a_close_without_a_change_writes_no_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let image = || -> String {
+        let names = std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name());
+        let mut names = names.map(|n| n.into_string().unwrap()).filter(|n| n.ends_with(".img"));
+        let name = names.next().unwrap();
+        assert_eq!(names.next(), None);
+        name
+    };
+    let mut options = Options::new();
+    options.set("shards", "5").unwrap();
+    let open = || Db::open(Some(&path), &options).unwrap();
+    let db = open();
+    for n in 0..600 {
+        db.put(&key(n), &[n as u8; 800]).unwrap();
+    }
+    db.close().unwrap();
+    let first = image();
+    for _ in 0..3 {
+        let db = open();
+        assert_eq!(db.get(&key(7)).unwrap().as_deref(), Some(&[7; 800][..]));
+        db.close().unwrap();
+        assert_eq!(image(), first);
+    }
+    // Each kind of change is told from none.
+    type Change<'a> = (&'a str, &'a dyn Fn(&Db));
+    let changes: [Change; 4] = [
+        ("a put", &|db| db.put(&key(7), b"new").unwrap()),
+        ("a put of the same", &|db| db.put(&key(7), b"new").unwrap()),
+        ("a delete", &|db| assert!(db.delete(&key(8)).unwrap())),
+        ("a rule", &|db| db.add_rule(&Rule::parse("user:*,profile:*").unwrap()).unwrap()),
+    ];
+    let mut last = first;
+    for (name, change) in changes {
+        let db = open();
+        change(&db);
+        db.close().unwrap();
+        assert_ne!(image(), last, "{name}");
+        last = image();
+    }
+    let db = open();
+    db.put(&key(9), b"before a checkpoint").unwrap();
+    db.checkpoint().unwrap();
+    let made = image();
+    db.close().unwrap();
+    assert_eq!(image(), made, "the checkpoint said all");
+    let db = open();
+    assert_eq!(db.get(&key(7)).unwrap().as_deref(), Some(&b"new"[..]));
+    assert_eq!(db.get(&key(8)).unwrap(), None);
+    assert_eq!(db.get(&key(9)).unwrap().as_deref(), Some(&b"before a checkpoint"[..]));
+    db.close().unwrap();
 }

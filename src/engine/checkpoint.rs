@@ -40,12 +40,14 @@ pub(crate) struct Checkpoints {
 struct Numbers {
     used: u64,
     published: u64,
+    /// The one that holds, if it has an image of all that it covers.
+    last: Option<Checkpoint>,
 }
 
 impl Checkpoints {
-    /// Goes on after checkpoint `number`.
-    pub(crate) fn new(number: u64) -> Self {
-        let numbers = Mutex::new(Numbers { used: number, published: number });
+    /// Goes on after checkpoint `number`; `last` is that one, unless open had to rebuild or replay.
+    pub(crate) fn new(number: u64, last: Option<Checkpoint>) -> Self {
+        let numbers = Mutex::new(Numbers { used: number, published: number, last });
         Checkpoints { numbers, ..Self::default() }
     }
 
@@ -111,7 +113,17 @@ impl Engine {
         self.checkpoints.begun_published.store(begun, Ordering::SeqCst);
         self.checkpoints.published.fetch_add(1, Ordering::Relaxed);
         self.checkpoints.set_log_bytes(log_bytes);
+        numbers.last = Some(checkpoint);
         Ok(())
+    }
+
+    /// Whether the checkpoint that holds says all that a new one would: nothing has been written,
+    /// moved or freed since.
+    pub(crate) fn is_checkpointed(&self) -> bool {
+        let numbers = self.checkpoints.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(last) = &numbers.last else { return false };
+        let now = self.take_positions(last.number);
+        Checkpoint { image: last.image, image_blocks: last.image_blocks, ..now } == *last
     }
 
     /// Step 1.

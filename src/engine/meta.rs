@@ -33,6 +33,8 @@ use std::sync::Arc;
 pub(crate) const MANIFEST: &str = "MANIFEST";
 pub(crate) const STATE: &str = "STATE";
 pub(crate) const CHECKPOINT: &str = "CHECKPOINT";
+/// A checkpoint that is being written.
+pub(crate) const CHECKPOINT_TEMPORARY: &str = "CHECKPOINT.tmp";
 pub(crate) const LOCK: &str = "LOCK";
 /// There, and empty, once a sync has failed, until a later opening has dealt with it.
 pub(crate) const UNSYNCED: &str = "UNSYNCED";

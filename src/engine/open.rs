@@ -6,12 +6,13 @@
 //! A new database exists once its MANIFEST does, which is written last. STATE comes after the names
 //! of MANIFEST and of the directory are on the device, so it is never there without them.
 //!
-//! Steps of close: stop the threads, checkpoint (which syncs), mark STATE as clean, synced, and give
-//! the lock back. A crash anywhere in between leaves a directory that is recovered as after any
+//! Steps of close: stop the threads, checkpoint (which syncs) unless nothing has changed since the
+//! last one, mark STATE as clean, synced, and give the lock back. A crash anywhere in between leaves a directory that is recovered as after any
 //! other crash.
 
 use super::links::Links;
-use super::meta::{Checkpoint, Manifest, State, CHECKPOINT, LOCK, MANIFEST, STATE, UNSYNCED};
+use super::meta::{Checkpoint, Manifest, State};
+use super::meta::{CHECKPOINT, CHECKPOINT_TEMPORARY, LOCK, MANIFEST, STATE, UNSYNCED};
 use super::placement::{Map, Placement};
 use super::{cache, checkpoint, commit, durability, linkfile, memory, publish, recovery, stats};
 use super::{Engine, Home, Shard};
@@ -106,7 +107,9 @@ impl Engine {
         let stored = checkpoint.placement.as_ref();
         let mut engine = assemble(options, &manifest, stored, Some(dir), pool.clone(), opens);
         engine.opened = recovery::recover(&mut engine, &context, found)?;
-        engine.checkpoints = checkpoint::Checkpoints::new(checkpoint.number);
+        let is_whole = context.clean && !engine.opened.rebuilt && engine.opened.replayed == 0;
+        let last = (is_whole && checkpoint.image != 0).then(|| checkpoint.clone());
+        engine.checkpoints = checkpoint::Checkpoints::new(checkpoint.number, last);
         engine.checkpoints.set_log_bytes(checkpoint.segments.iter().map(|s| s.end).sum());
         if options.read_only {
             let links = linkfile::read(&home, manifest.database)?.unwrap_or_default().links;
@@ -120,7 +123,7 @@ impl Engine {
         engine.size_parts();
         if !options.read_only {
             engine.mark(State { clean: false, opens, boot })?;
-            engine.remove_old_images(&checkpoint);
+            engine.remove_old_files(&checkpoint);
             publish::remove(&*io, dir);
             engine.seal_large_segments();
             if engine.is_sync() && engine.opened.replayed > 0 {
@@ -150,7 +153,9 @@ impl Engine {
                 let prepared = shard.lock().log.take_prepared();
                 prepared.map_or(Ok(()), |segment| self.source.discard(&segment))?;
             }
-            self.checkpoint()?;
+            if !self.is_checkpointed() {
+                self.checkpoint()?;
+            }
             self.compaction.free(self);
             let state = read_state(home)?.ok_or_else(|| {
                 Error::corruption(format!("{} is missing", home.dir.join(STATE).display()))
@@ -183,12 +188,12 @@ impl Engine {
         write().map_err(|e: std::io::Error| Error::os(format!("write {}", path.display()), &e))
     }
 
-    /// Removes images that no checkpoint names.
-    fn remove_old_images(&self, checkpoint: &Checkpoint) {
+    /// Removes images that no checkpoint names, and a checkpoint that was never published.
+    fn remove_old_files(&self, checkpoint: &Checkpoint) {
         let Some(home) = &self.home else { return };
         let current = super::meta::image_name(checkpoint.image);
         for name in home.io.list(&home.dir).unwrap_or_default() {
-            if name.ends_with(".img") && name != current {
+            if name.ends_with(".img") && name != current || name == CHECKPOINT_TEMPORARY {
                 // One that stays costs space and is tried again at the next open.
                 let _ = home.io.remove(&home.dir.join(name));
             }
@@ -294,7 +299,7 @@ fn check_path(dir: &Path, options: &Options, io: &dyn Io) -> Result<()> {
         )));
     }
     // What a creation that was cut short leaves behind.
-    let ours = [LOCK, CHECKPOINT, "MANIFEST.tmp", "CHECKPOINT.tmp"];
+    let ours = [LOCK, CHECKPOINT, "MANIFEST.tmp", CHECKPOINT_TEMPORARY];
     if let Some(other) = names.iter().find(|n| !ours.contains(&n.as_str())) {
         return Err(Error::invalid(format!(
             "{shown} is not a database: it holds {other:?} and no {MANIFEST}; \

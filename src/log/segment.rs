@@ -39,7 +39,7 @@ use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::File;
-use crate::sys::map::{Mapping, HUGE_PAGE};
+use crate::sys::map::{self, Mapping, HUGE_PAGE};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -478,13 +478,24 @@ impl Segment {
         }
     }
 
-    /// Whether all parts of a range were looked at through the mapping. The kernel reads at least as
-    /// far around a page that is missing.
-    pub(crate) fn is_touched(&self, from: usize, to: usize) -> bool {
-        (from / TOUCH..to.div_ceil(TOUCH)).all(|part| {
+    /// Whether a range can be looked at through the mapping at `base` without waiting: its parts were
+    /// looked at before, or are in memory as a whole. Has the kernel begin to read them otherwise.
+    pub(crate) fn is_present(&self, base: *const u8, from: usize, to: usize) -> bool {
+        let is_touched = |part: usize| {
             let word = self.touched.get(part / 64).map_or(0, |w| w.load(Ordering::Relaxed));
             word >> (part % 64) & 1 == 1
-        })
+        };
+        if (from / TOUCH..to.div_ceil(TOUCH)).all(is_touched) {
+            return true;
+        }
+        let begin = from / TOUCH * TOUCH;
+        let end = to.next_multiple_of(TOUCH).min(self.end().unwrap_or(self.len)).max(to);
+        let (address, len) = (base.wrapping_add(begin), end - begin);
+        if map::is_resident(address, len) {
+            return true;
+        }
+        map::fetch(address, len);
+        false
     }
 
     /// Bytes of the mapping that are resident, as far as the engine has touched them; `tail` is

@@ -15,7 +15,7 @@ use super::stored::NOWAIT_MAX;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::sys;
-use crate::sys::map::{self, Mapping};
+use crate::sys::map::Mapping;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -256,16 +256,13 @@ impl SlotTable {
         }
         // SAFETY: the slot is filled, as an index entry names it and it has a length.
         let segment = unsafe { self.segment(at.slot) };
-        let waits = |to: usize| {
-            !segment.is_touched(from, to) && !map::is_resident(base.wrapping_add(from), to - from)
-        };
-        if waits(from + RECORD_HEADER) {
+        if !segment.is_present(base, from, from + RECORD_HEADER) {
             return true;
         }
         // SAFETY: as in `record`.
         let Some(raw) = (unsafe { Raw::read(base, len, at) }) else { return false };
         let total = raw.header.total_len();
-        total > NOWAIT_MAX || waits(from + total)
+        total > NOWAIT_MAX || !segment.is_present(base, from, from + total)
     }
 
     /// The cold segment that the record at `at` lies in.

@@ -103,8 +103,7 @@ pub(crate) fn will_need(address: *const u8, len: usize) {
         // SAFETY: neither call touches the memory; a range that is not mapped is an error.
         unsafe {
             if libc::mincore(page, PAGE, &mut resident) == 0 && resident & 1 == 0 {
-                let span = (address as usize % PAGE + len).next_multiple_of(PAGE);
-                libc::madvise(page, span, libc::MADV_WILLNEED);
+                fetch(address, len);
             }
         }
     }
@@ -112,8 +111,24 @@ pub(crate) fn will_need(address: *const u8, len: usize) {
     let _ = (address, len);
 }
 
+/// [`will_need`], whether the first byte is in memory or not.
+pub(crate) fn fetch(address: *const u8, len: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let before = address as usize % PAGE;
+        let page = address.wrapping_sub(before).cast_mut().cast();
+        // SAFETY: a hint; a range that is not mapped is an error.
+        unsafe {
+            libc::madvise(page, (before + len).next_multiple_of(PAGE), libc::MADV_WILLNEED);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (address, len);
+}
+
 /// Most bytes that [`is_resident`] can tell of.
-pub(crate) const RESIDENT_MAX: usize = 128 << 10;
+pub(crate) const RESIDENT_MAX: usize = 256 << 10;
 
 /// Whether `len` bytes of mapped memory, at most [`RESIDENT_MAX`], can be read without waiting for
 /// their file, as far as the system says so.
