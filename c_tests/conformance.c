@@ -638,6 +638,8 @@ static warp_status run_other(runner *r, const json *step) {
     return WARP_OK;
 }
 
+#include "conformance_features.h"
+
 static const struct {
     const char *op;
     warp_status (*run)(runner *, const json *);
@@ -650,6 +652,13 @@ static const struct {
     {"multi_get", run_multi_get}, {"batch", run_batch},        {"iterate", run_iterate},
     {"pages", run_iterate},       {"iter_open", run_iterate},  {"iter_rest", run_iterate},
     {"token", run_token},         {"wait_durable", run_token}, {"is_durable", run_token},
+    {"put_hinted", run_hint},     {"exists_nowait", run_nowait},
+    {"get_pinned_nowait", run_nowait},
+    {"add_rule", run_rule},       {"remove_rule", run_rule},   {"rules", run_rules},
+    {"same_shard", run_shard},    {"shard_of", run_shard},     {"shard_cpu", run_shard},
+    {"move_slots", run_move},     {"rebalance", run_move},     {"link", run_link},
+    {"unlink", run_link},         {"get_linked", run_get_linked},
+    {"events", run_events},       {"openmetrics", run_metrics},
 };
 
 static void run_step(runner *r, const json *step) {

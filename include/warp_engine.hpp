@@ -402,6 +402,17 @@ struct Changed {
   explicit operator bool() const noexcept { return code == Code::ok; }
 };
 
+/// The answer of a read that pins a value and never waits (Database::get_pinned_nowait).
+struct Pinned {
+  /// Code::ok, Code::not_found or Code::would_block.
+  Code code;
+  /// The value for Code::ok; else empty.
+  Value value;
+
+  /// Whether there is a value.
+  explicit operator bool() const noexcept { return code == Code::ok; }
+};
+
 /// Keys to read with one call and the answers (Database::multi_get). Reuse one for many calls: once
 /// it has grown it allocates nothing.
 class MultiGet {
@@ -933,6 +944,13 @@ class Database {
     if (status == WARP_NOT_FOUND) return std::optional<Value>();
     return Error::last(status);
   }
+  /// get_pinned that never waits for the disk (warp_get_pinned_nowait): Code::would_block instead.
+  Result<Pinned> get_pinned_nowait(Bytes key) const {
+    warp_value raw = {};
+    const warp_status status = warp_get_pinned_nowait(raw_.get(), key.data(), key.size(), &raw);
+    if (status < 0) return Error::last(status);
+    return Pinned{static_cast<Code>(status), Value::adopt(raw)};
+  }
   /// Reads all keys of `request` in one call, their memory latencies overlapped (warp_multi_get).
   /// The answers are in `request`; those of an earlier call are given back first. An error of a
   /// single key is in its code, an error of the whole call in the result.
@@ -960,6 +978,13 @@ class Database {
   /// Whether `key` exists (warp_exists).
   Result<bool> exists(Bytes key) const {
     return detail::yes_unless(warp_exists(raw_.get(), key.data(), key.size()), WARP_NOT_FOUND);
+  }
+  /// exists that never waits for the disk (warp_exists_nowait): Code::ok, Code::not_found or
+  /// Code::would_block.
+  Result<Code> exists_nowait(Bytes key) const {
+    const warp_status status = warp_exists_nowait(raw_.get(), key.data(), key.size());
+    if (status < 0) return Error::last(status);
+    return static_cast<Code>(status);
   }
   /// Deletes `key` (warp_delete); false when there was nothing to delete.
   Result<bool> erase(Bytes key) {
@@ -1081,6 +1106,10 @@ class Database {
     const warp_status status = warp_rebalance(raw_.get(), &moved);
     if (status != WARP_OK) return Error::last(status);
     return moved;
+  }
+  /// Moves one slot, 0 to 4,095, to a shard, whatever the load (warp_move_slot).
+  Result<void> move_slot(std::uint32_t slot, std::uint32_t shard) {
+    return detail::done(warp_move_slot(raw_.get(), slot, shard));
   }
   /// Links `to` to `from`, in this direction (warp_link).
   Result<void> link(Bytes from, Bytes to, double strength = 1.0) {

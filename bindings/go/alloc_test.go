@@ -11,7 +11,8 @@ func TestAllocations(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	db := memory(t)
-	key, missing := []byte("key"), []byte("missing")
+	key, other, missing := []byte("key"), []byte("other"), []byte("missing")
+	ok(t, db.Put(other, []byte("a partner")))
 	for _, n := range []int{0, 16, 100, 1024, 65536} {
 		value := pattern(n, 1)
 		ok(t, db.Put(key, value))
@@ -19,7 +20,9 @@ func TestAllocations(t *testing.T) {
 		keys := [][]byte{key, missing, key, key}
 		var batch Batch
 		batch.Grow(10 * (9 + len(key) + n))
+		ok(t, db.Link(key, other, 1))
 		see := func([]byte) error { return nil }
+		seeLinked := func(int, Linked) error { return nil }
 		seeMulti := func(int, []byte) error { return nil }
 		get := 1.0
 		if n == 0 {
@@ -39,6 +42,14 @@ func TestAllocations(t *testing.T) {
 			{"GetMulti", 2, func() error { _, err := db.GetMulti(keys); return err }},
 			{"Exists", 0, func() error { _, err := db.Exists(key); return err }},
 			{"Exists, missing", 0, func() error { _, err := db.Exists(missing); return err }},
+			{"TryView", 0, func() error { return db.TryView(key, see) }},
+			{"TryExists", 0, func() error { _, err := db.TryExists(key); return err }},
+			{"TryExists, missing", 0, func() error { _, err := db.TryExists(missing); return err }},
+			{"WriteWouldWait", 0, func() error { _, err := db.WriteWouldWait(key); return err }},
+			{"ShardOf", 0, func() error { _, err := db.ShardOf(key); return err }},
+			{"ViewLinked", 0, func() error { return db.ViewLinked(key, seeLinked) }},
+			{"GetLinked", 2, func() error { _, err := db.GetLinked(key); return err }},
+			{"PutHinted", 0, func() error { return db.PutHinted(key, value, Hot) }},
 			{"Put", 0, func() error { return db.Put(key, value) }},
 			{"Delete, missing", 0, func() error { _, err := db.Delete(missing); return err }},
 			{"CompareAndSwap", 0, func() error { return db.CompareAndSwap(key, value, value) }},

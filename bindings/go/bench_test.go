@@ -50,6 +50,21 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
+var own []byte // so that the copies below are on the heap, as those of Get are
+
+// What a Get has to do beside the reading, whatever the way: a slice of the caller's own.
+func BenchmarkOwnCopy(b *testing.B) {
+	for _, n := range benchLens {
+		b.Run(fmt.Sprintf("%dB", n), func(b *testing.B) {
+			value := pattern(n, 1)
+			b.ReportAllocs()
+			for i := 0; i < b.N; i++ {
+				own = clone(value)
+			}
+		})
+	}
+}
+
 func BenchmarkAppendGet(b *testing.B) {
 	withC(b, cbench.Get, func(b *testing.B, db *DB, keys [][]byte, value []byte) {
 		buf := make([]byte, 0, len(value))

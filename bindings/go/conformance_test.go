@@ -190,7 +190,7 @@ func (r *runner) step(step fields) (Code, error) {
 	case "status":
 		return checkStatus(step)
 	default:
-		return 0, fmt.Errorf("unknown operation %s", op)
+		return r.feature(op, step)
 	}
 }
 

@@ -92,12 +92,12 @@ func (db *DB) Get(key []byte) ([]byte, error) {
 	if inside == nil {
 		return nil, ErrClosed
 	}
-	defer db.gate.leave(inside)
 	buf := scratch.Get().(*[4096]byte)
 	got := C.go_warp_get(db.handle, bytesOf(key), C.size_t(len(key)), (*C.uchar)(&buf[0]),
 		C.size_t(len(buf)))
+	db.gate.leave(inside)
 	if got.status == 0 && int(got.n) <= len(buf) {
-		value := append([]byte{}, buf[:got.n]...)
+		value := clone(buf[:got.n])
 		scratch.Put(buf)
 		return value, nil
 	}
@@ -106,13 +106,22 @@ func (db *DB) Get(key []byte) ([]byte, error) {
 		return nil, failed(got)
 	}
 	// A pin tells the length before the copy, and one allocation that is not cleared first takes it.
-	pinned := C.go_warp_get_pinned(db.handle, bytesOf(key), C.size_t(len(key)))
-	if pinned.status != 0 {
-		return nil, failure(pinned.status, pinned.text)
+	pinned, err := db.pin(key)
+	if err != nil {
+		return nil, err
 	}
-	value := append([]byte{}, bytesAt(pinned.data, pinned.len)...)
-	C.go_warp_value_release(pinned.value)
+	value := clone(bytesAt(pinned.data, pinned.len))
+	if pinned.len > 0 {
+		C.go_warp_value_release(pinned.value)
+	}
 	return value, nil
+}
+
+// clone is a copy of b that is not nil. The compiler knows this form, and clears no memory for it.
+func clone(b []byte) []byte {
+	own := make([]byte, len(b))
+	copy(own, b)
+	return own
 }
 
 // AppendGet appends the value of key to dst and returns the extended slice. It allocates nothing
@@ -130,44 +139,6 @@ func (db *DB) AppendGet(dst, key []byte) ([]byte, error) {
 	for {
 		buf, room := spare(grown)
 		got := C.go_warp_get(db.handle, bytesOf(key), C.size_t(len(key)), buf, room)
-		if got.status == 0 && got.n <= room {
-			db.gate.leave(inside)
-			return extend(grown, int(got.n)), nil
-		}
-		if got.status != 0 && Code(got.status) != CodeBufferTooSmall {
-			db.gate.leave(inside)
-			return dst, failed(got)
-		}
-		grown = makeRoom(grown, int(got.n))
-	}
-}
-
-// TryGet is [DB.Get] that never waits for the disk: [ErrWouldBlock] when the value is neither
-// mapped nor cached.
-func (db *DB) TryGet(key []byte) ([]byte, error) {
-	buf := scratch.Get().(*[4096]byte)
-	defer scratch.Put(buf)
-	value, err := db.AppendTryGet(buf[:0], key)
-	if err != nil {
-		return nil, err
-	}
-	if len(value) <= len(buf) {
-		return append([]byte{}, value...), nil
-	}
-	return value, nil
-}
-
-// AppendTryGet is [DB.AppendGet] that never waits for the disk: [ErrWouldBlock] when the value is
-// neither mapped nor cached.
-func (db *DB) AppendTryGet(dst, key []byte) ([]byte, error) {
-	inside := db.gate.enter()
-	if inside == nil {
-		return dst, ErrClosed
-	}
-	grown := dst
-	for {
-		buf, room := spare(grown)
-		got := C.go_warp_get_nowait(db.handle, bytesOf(key), C.size_t(len(key)), buf, room)
 		if got.status == 0 && got.n <= room {
 			db.gate.leave(inside)
 			return extend(grown, int(got.n)), nil
@@ -214,6 +185,32 @@ func (db *DB) Put(key, value []byte) error {
 	}
 	done := C.go_warp_put(db.handle, bytesOf(key), C.size_t(len(key)), bytesOf(value),
 		C.size_t(len(value)))
+	db.gate.leave(inside)
+	return failed(done)
+}
+
+// A Temperature says how long a value is expected to stay.
+type Temperature uint32
+
+// The temperatures of [DB.PutHinted].
+const (
+	Hot  Temperature = 1 // the value will soon be overwritten or deleted
+	Warm Temperature = 2 // nobody knows; what Put takes
+	Cold Temperature = 3 // the value will stay for long
+)
+
+// PutHinted is [DB.Put] with a hint of how long the value will stay. Cold values get segments of
+// their own from the start, so that compaction need not move them out of the way of hot ones. A
+// hint changes no answer and no promise.
+//
+// Errors as for [DB.Put], and [ErrInvalidArgument] for a hint that is none of the three.
+func (db *DB) PutHinted(key, value []byte, hint Temperature) error {
+	inside := db.gate.enter()
+	if inside == nil {
+		return ErrClosed
+	}
+	done := C.go_warp_put_hinted(db.handle, bytesOf(key), C.size_t(len(key)), bytesOf(value),
+		C.size_t(len(value)), C.uint32_t(hint))
 	db.gate.leave(inside)
 	return failed(done)
 }

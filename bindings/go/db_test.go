@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -197,6 +198,42 @@ func calls(db *DB, key []byte) map[string]func() error {
 			b.Put(key, []byte("v"))
 			return db.Write(&b)
 		},
+		"PutHinted": func() error { return db.PutHinted(key, []byte("v"), Cold) },
+		"TryExists": func() error { _, err := db.TryExists(key); return err },
+		"TryView":   func() error { return db.TryView(key, func([]byte) error { return nil }) },
+		"TryGetPinned": func() error {
+			v, err := db.TryGetPinned(key)
+			if err == nil {
+				v.Close()
+			}
+			return err
+		},
+		"WriteWouldWait": func() error { _, err := db.WriteWouldWait(key); return err },
+		"ShardOf":        func() error { _, err := db.ShardOf(key); return err },
+		"Link":           func() error { return db.Link(key, []byte("other"), 0.5) },
+		"Unlink":         func() error { _, err := db.Unlink(key, []byte("other")); return err },
+		"GetLinked":      func() error { _, err := db.GetLinked(key); return err },
+		"ViewLinked":     func() error { return db.ViewLinked(key, func(int, Linked) error { return nil }) },
+	}
+}
+
+// A method that the lists above and in durability_test.go lack is not tested after Close, during
+// Close, or with wrong keys.
+func TestEveryMethodIsInTheLists(t *testing.T) {
+	listed := calls(nil, nil)
+	for name := range upkeep(t, nil) {
+		listed[name] = nil
+	}
+	// Close is what the others are tested against, Write calls WriteEncoded, and iteration by a
+	// range has tests of its own.
+	for _, name := range []string{"Close", "WriteEncoded", "All", "Prefix"} {
+		listed[name] = nil
+	}
+	methods := reflect.TypeOf((*DB)(nil))
+	for i := 0; i < methods.NumMethod(); i++ {
+		if _, there := listed[methods.Method(i).Name]; !there {
+			t.Errorf("%s is in no list", methods.Method(i).Name)
+		}
 	}
 }
 

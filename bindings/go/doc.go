@@ -27,8 +27,16 @@
 //
 // A call occupies an operating-system thread while it runs. Reads of values in memory and writes
 // that do not wait for the device take less than a microsecond or a few; Open, Close, Sync,
-// WaitDurable, Checkpoint, Compact, Backup and, under [DurabilitySync], every write, wait for the
-// device.
+// WaitDurable, Checkpoint, Compact, Backup and, under [DurabilitySync], every write and Link, wait
+// for the device. AddRule, RemoveRule, Rebalance and MoveSlot do too, and take as long as the keys
+// that they move are many.
+//
+// # Keys that belong together
+//
+// Rules and links say which keys are read together: a [Rule] by patterns, Link for single keys.
+// Keys of a rule share a shard and a place on disk; GetLinked reads them in one call. The load
+// monitor tells how operations spread over the shards ([DB.Events], [DB.OpenMetrics]), and
+// Rebalance evens them out.
 //
 // # Reading, from the simplest to the fastest
 //
@@ -38,7 +46,9 @@
 //	GetPinned  the same for longer than one function call
 //	GetMulti   many keys in one call into the engine, their memory latencies overlapped
 //	ViewMulti  the same without a copy
-//	TryGet     never waits for the disk
+//	TryGet     never waits for the disk; TryView, TryGetPinned and TryExists likewise
+//	GetLinked  a key and the keys that are read together with it, in one call
+//	ViewLinked the same without a copy
 //
 // # Lifetimes
 //

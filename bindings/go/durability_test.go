@@ -12,16 +12,25 @@ import (
 // upkeep is every method of a DB that takes no key and reaches the engine.
 func upkeep(t testing.TB, db *DB) map[string]func() error {
 	return map[string]func() error{
-		"Token":       func() error { _, err := db.Token(); return err },
-		"IsDurable":   func() error { _, err := db.IsDurable(1); return err },
-		"WaitDurable": func() error { return db.WaitDurable(context.Background(), 1) },
-		"Sync":        db.Sync,
-		"Checkpoint":  db.Checkpoint,
-		"Compact":     db.Compact,
-		"Backup":      func() error { return db.Backup(t.TempDir() + "/copy") },
-		"NewIter":     func() error { _, err := db.NewIter(nil); return err },
-		"Stats":       func() error { _, err := db.Stats(); return err },
-		"StatsJSON":   func() error { _, err := db.StatsJSON(); return err },
+		"Token":           func() error { _, err := db.Token(); return err },
+		"IsDurable":       func() error { _, err := db.IsDurable(1); return err },
+		"WaitDurable":     func() error { return db.WaitDurable(context.Background(), 1) },
+		"Sync":            func() error { return db.Sync() },
+		"Checkpoint":      func() error { return db.Checkpoint() },
+		"Compact":         func() error { return db.Compact() },
+		"Backup":          func() error { return db.Backup(t.TempDir() + "/copy") },
+		"NewIter":         func() error { _, err := db.NewIter(nil); return err },
+		"Stats":           func() error { _, err := db.Stats(); return err },
+		"StatsJSON":       func() error { _, err := db.StatsJSON(); return err },
+		"WritesWouldWait": func() error { _, err := db.WritesWouldWait(); return err },
+		"OpenMetrics":     func() error { _, err := db.OpenMetrics(); return err },
+		"Events":          func() error { _, _, err := db.Events(0); return err },
+		"Rules":           func() error { _, err := db.Rules(); return err },
+		"AddRule":         func() error { return db.AddRule(Rule{Patterns: []string{"a:*", "b:*"}, Place: true}) },
+		"RemoveRule":      func() error { _, err := db.RemoveRule("a:*"); return err },
+		"ShardCPU":        func() error { _, err := db.ShardCPU(0); return err },
+		"Rebalance":       func() error { _, err := db.Rebalance(); return err },
+		"MoveSlot":        func() error { return db.MoveSlot(1, 1) },
 	}
 }
 

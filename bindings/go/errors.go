@@ -61,7 +61,8 @@ var (
 	ErrNotFound error = &Error{CodeNotFound, "the key does not exist"}
 	// ErrConflict: CompareAndSwap found another value than the expected one, and changed nothing.
 	ErrConflict error = &Error{CodeConflict, "the value is not the expected one"}
-	// ErrWouldBlock: TryGet would have had to wait for the disk.
+	// ErrWouldBlock: TryGet, or another of the reads that never wait, would have had to wait for the
+	// disk.
 	ErrWouldBlock error = &Error{CodeWouldBlock, "the answer needs the disk"}
 	// ErrInvalidArgument: an empty key, an unknown option, an option's value out of range.
 	ErrInvalidArgument error = &Error{CodeInvalidArgument, "invalid argument"}

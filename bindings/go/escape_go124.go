@@ -31,4 +31,26 @@ package warp
 // #cgo nocallback go_warp_iter_new
 // #cgo noescape go_warp_iter_next_page
 // #cgo nocallback go_warp_iter_next_page
+// #cgo noescape go_warp_put_hinted
+// #cgo nocallback go_warp_put_hinted
+// #cgo noescape go_warp_exists_nowait
+// #cgo nocallback go_warp_exists_nowait
+// #cgo noescape go_warp_get_pinned_nowait
+// #cgo nocallback go_warp_get_pinned_nowait
+// #cgo noescape go_warp_linked_free
+// #cgo nocallback go_warp_linked_free
+// #cgo noescape go_warp_get_linked
+// #cgo nocallback go_warp_get_linked
+// #cgo noescape go_warp_shard_of
+// #cgo nocallback go_warp_shard_of
+// #cgo noescape go_warp_link
+// #cgo nocallback go_warp_link
+// #cgo noescape go_warp_unlink
+// #cgo nocallback go_warp_unlink
+// #cgo noescape go_warp_add_rule
+// #cgo nocallback go_warp_add_rule
+// #cgo noescape go_warp_remove_rule
+// #cgo nocallback go_warp_remove_rule
+// #cgo noescape go_warp_write_would_wait
+// #cgo nocallback go_warp_write_would_wait
 import "C"

@@ -16,12 +16,14 @@ func FuzzDB(f *testing.F) {
 		"\x00\x01a\x00\x00\x01\x01a\x06\x01a",  // an empty value
 		"\x00\x00",                             // an empty key
 		"\x00\x02\x00\xff\x05\x01\x05\x01\x00", // bytes of all kinds, iterate
-		"\x03\x01a\x05\x01\x03\x01a\x06\x02\x03\x01a\x06\x02",   // swaps
-		"\x04\x03\x00\x01a\x05\x01\x01\x01a\x00\x01b\x06\x02",   // a batch
-		"\x07\x07\x00\x01a\xff\x01\x07\x01\x01a\x07",            // upkeep in between
-		"\x04\x02\x00\x01a\x05\x01\x00\x00\x05\x01\x01\x01a",    // a batch with an empty key
-		"\x00\x01a\xfe\x01\x00\x02ab\xfd\x02\x05\x01a\x05\x00",  // long values, prefixes
-		"\x08\x01a\x00\x01a\x05\x01\x08\x01a\x02\x01a\x08\x01a", // pins across a delete
+		"\x03\x01a\x05\x01\x03\x01a\x06\x02\x03\x01a\x06\x02",                               // swaps
+		"\x04\x03\x00\x01a\x05\x01\x01\x01a\x00\x01b\x06\x02",                               // a batch
+		"\x07\x07\x00\x01a\xff\x01\x07\x01\x01a\x07",                                        // upkeep in between
+		"\x04\x02\x00\x01a\x05\x01\x00\x00\x05\x01\x01\x01a",                                // a batch with an empty key
+		"\x00\x01a\xfe\x01\x00\x02ab\xfd\x02\x05\x01a\x05\x00",                              // long values, prefixes
+		"\x00\x02ax\x05\x01\x00\x02bx\x05\x01\x09\x06\x00\x00\x01\x00\x00\x09\x04\x02ax",    // a rule, and a group
+		"\x00\x01a\x05\x01\x00\x01b\x05\x01\x09\x02\x01a\x00\x00\x01b\x07\x00\x09\x04\x01a", // a link, and partners
+		"\x08\x01a\x00\x01a\x05\x01\x08\x01a\x02\x01a\x08\x01a",                             // pins across a delete
 	} {
 		f.Add([]byte(program))
 	}
@@ -74,7 +76,7 @@ func (m *machine) value() string {
 }
 
 func (m *machine) run() {
-	switch m.byte() % 9 {
+	switch m.byte() % 10 {
 	case 0:
 		key, value := m.key(), m.value()
 		if err := m.db.Put([]byte(key), []byte(value)); m.takes(key, err) {
@@ -121,8 +123,13 @@ func (m *machine) run() {
 		case key != "":
 			is(m.t, err, ErrNotFound)
 		}
+	case 9:
+		m.feature(int(m.byte())%featureCount, m.key(), m.value(), m.key, m.pick)
 	}
 }
+
+// pick reads a number below n.
+func (m *machine) pick(n int) int { return (int(m.byte()) | int(m.byte())<<8) % n }
 
 // takes checks that an empty key, and nothing else, is refused.
 func (m *machine) takes(key string, err error) bool {

@@ -44,6 +44,7 @@ type model struct {
 	random *rand.Rand
 	want   map[string]string
 	held   map[*Value]string // pins, with the bytes that they had
+	features
 }
 
 // key is one of few, so that operations meet; some are prefixes of others.
@@ -67,7 +68,7 @@ func (m *model) step() {
 	m.t.Helper()
 	key := m.key()
 	want, there := m.want[key]
-	switch m.random.Intn(20) {
+	switch m.random.Intn(24) {
 	case 0, 1, 2, 3, 4:
 		value := m.value()
 		ok(m.t, m.db.Put([]byte(key), []byte(value)))
@@ -102,6 +103,8 @@ func (m *model) step() {
 		}
 	case 16:
 		m.view(key)
+	case 17, 18, 19, 20:
+		m.feature(m.random.Intn(featureCount), key, m.value(), m.key, m.random.Intn)
 	default:
 		if there {
 			holds(m.t, m.db, key, want)

@@ -83,6 +83,37 @@ func WithCheckpointLogBytes(bytes int64) Option {
 // WithPinShards says whether each shard's upkeep is pinned to one core (false unless said).
 func WithPinShards(yes bool) Option { return Option{"pin_shards", strconv.FormatBool(yes)} }
 
+// WithCacheCompression says whether the cache of cold values keeps them compressed (false unless
+// said).
+func WithCacheCompression(yes bool) Option {
+	return Option{"cache_compression", strconv.FormatBool(yes)}
+}
+
+// WithLoadMonitor says whether to watch how the load spreads over shards, slots and keys (true
+// unless said). It is what [DB.Events] and [DB.Rebalance] go by.
+func WithLoadMonitor(yes bool) Option { return Option{"load_monitor", strconv.FormatBool(yes)} }
+
+// WithSkewPercent sets the normalised entropy of the load, in percent, below which it counts as
+// skewed, 1 to 99 (90 unless said).
+func WithSkewPercent(n int) Option { return Option{"skew_percent", strconv.Itoa(n)} }
+
+// WithAutoRebalance says whether slots move by themselves while the load is skewed (false unless
+// said).
+func WithAutoRebalance(yes bool) Option { return Option{"auto_rebalance", strconv.FormatBool(yes)} }
+
+// WithRules sets rules that the database gets if it has not got them: patterns with commas between
+// them, rules with semicolons, as in "user:*,profile:*;order:*,items:*". Each places and links; see
+// [DB.AddRule] for rules that do one of both.
+func WithRules(rules string) Option { return Option{"rules", rules} }
+
+// WithPrefetchLinks says whether a read of a key starts the loads of its partners, without waiting
+// for them (false unless said). See [DB.Link].
+func WithPrefetchLinks(yes bool) Option { return Option{"prefetch_links", strconv.FormatBool(yes)} }
+
+// WithLearnLinks says whether partners are learned from reads that follow each other (false unless
+// said). See [DB.GetLinked].
+func WithLearnLinks(yes bool) Option { return Option{"learn_links", strconv.FormatBool(yes)} }
+
 func millis(d time.Duration) string {
 	ms := int64(d / time.Millisecond)
 	if d%time.Millisecond > 0 {

@@ -10,7 +10,7 @@ import (
 // Snippets of the README are pieces of the examples, which are compiled and run.
 func TestSnippetsOfTheReadmeAreExamples(t *testing.T) {
 	examples := ""
-	for _, file := range []string{"example_test.go", "example_seq_test.go"} {
+	for _, file := range []string{"example_test.go", "example_seq_test.go", "example_features_test.go"} {
 		text, err := os.ReadFile(file)
 		ok(t, err)
 		examples += unindented(string(text))

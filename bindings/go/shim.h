@@ -84,6 +84,12 @@ static inline go_answer go_warp_put(go_db db, go_bytes key, size_t key_len, go_b
     return go_warp_answer(warp_put(go_warp_db(db), key, key_len, value, value_len), 0);
 }
 
+static inline go_answer go_warp_put_hinted(go_db db, go_bytes key, size_t key_len, go_bytes value,
+                                           size_t value_len, uint32_t hint) {
+    return go_warp_answer(
+        warp_put_hinted(go_warp_db(db), key, key_len, value, value_len, hint), 0);
+}
+
 static inline go_answer go_warp_get(go_db db, go_bytes key, size_t key_len, unsigned char *buf,
                                     size_t buf_len) {
     size_t value_len = 0;
@@ -100,6 +106,15 @@ static inline go_answer go_warp_get_nowait(go_db db, go_bytes key, size_t key_le
 
 static inline go_answer go_warp_exists(go_db db, go_bytes key, size_t key_len) {
     return go_warp_answer(warp_exists(go_warp_db(db), key, key_len), 0);
+}
+
+static inline go_answer go_warp_exists_nowait(go_db db, go_bytes key, size_t key_len) {
+    return go_warp_answer(warp_exists_nowait(go_warp_db(db), key, key_len), 0);
+}
+
+/* A NULL key is any key. */
+static inline go_answer go_warp_write_would_wait(go_db db, go_bytes key, size_t key_len) {
+    return go_warp_answer(warp_write_would_wait(go_warp_db(db), key, key_len), 0);
 }
 
 static inline go_answer go_warp_delete(go_db db, go_bytes key, size_t key_len) {
@@ -143,17 +158,32 @@ static inline void go_warp_drop_if_empty(warp_value *value) {
     }
 }
 
-static inline go_pinned go_warp_get_pinned(go_db db, go_bytes key, size_t key_len) {
+/* Takes a value that a call answered with. */
+static inline go_pinned go_warp_pinned(warp_status status, warp_value value) {
     go_pinned pinned;
-    warp_value value;
-    memset(&value, 0, sizeof value);
-    pinned.status = warp_get_pinned(go_warp_db(db), key, key_len, &value);
-    pinned.text = go_warp_text(pinned.status);
-    if (pinned.status == WARP_OK) go_warp_drop_if_empty(&value);
+    pinned.status = status;
+    pinned.text = go_warp_text(status);
+    if (status == WARP_OK) go_warp_drop_if_empty(&value);
     memcpy(&pinned.value, &value, sizeof value);
     pinned.data = value.data;
     pinned.len = value.len;
     return pinned;
+}
+
+static inline go_pinned go_warp_get_pinned(go_db db, go_bytes key, size_t key_len) {
+    warp_value value;
+    warp_status status;
+    memset(&value, 0, sizeof value);
+    status = warp_get_pinned(go_warp_db(db), key, key_len, &value);
+    return go_warp_pinned(status, value);
+}
+
+static inline go_pinned go_warp_get_pinned_nowait(go_db db, go_bytes key, size_t key_len) {
+    warp_value value;
+    warp_status status;
+    memset(&value, 0, sizeof value);
+    status = warp_get_pinned_nowait(go_warp_db(db), key, key_len, &value);
+    return go_warp_pinned(status, value);
 }
 
 static inline void go_warp_value_release(go_value words) {
@@ -162,8 +192,20 @@ static inline void go_warp_value_release(go_value words) {
     warp_value_release(&value);
 }
 
-/* Many keys. They come as `u32 length | key`, repeated, in one buffer; the values and statuses lie
- * in one block of C memory that go_warp_multi_free takes back. */
+/* Lists of bytes come as `u32 length | bytes`, repeated, in one buffer. */
+static inline void go_warp_unpack(warp_slice *slices, size_t n, go_bytes packed) {
+    size_t i;
+    for (i = 0; i < n; i++) {
+        uint32_t len;
+        memcpy(&len, packed, sizeof len);
+        slices[i].data = packed + sizeof len;
+        slices[i].len = len;
+        packed += sizeof len + len;
+    }
+}
+
+/* Many keys. The values and statuses lie in one block of C memory that go_warp_multi_free takes
+ * back. */
 
 typedef struct {
     warp_value *values;
@@ -186,13 +228,7 @@ static inline go_many go_warp_multi_get(go_db db, size_t n, go_bytes packed) {
     many.values = (warp_value *)many.block;
     keys = (warp_slice *)(many.values + n);
     many.statuses = (warp_status *)(keys + n);
-    for (i = 0; i < n; i++) {
-        uint32_t len;
-        memcpy(&len, packed, sizeof len);
-        keys[i].data = packed + sizeof len;
-        keys[i].len = len;
-        packed += sizeof len + len;
-    }
+    go_warp_unpack(keys, n, packed);
     many.status = warp_multi_get(go_warp_db(db), n, keys, many.values, many.statuses);
     many.text = go_warp_text(many.status);
     if (many.status != WARP_OK) {
@@ -297,15 +333,144 @@ static inline go_stats go_warp_stats(go_db db) {
 }
 
 typedef struct {
-    char *json; /* for warp_string_free */
+    char *string; /* for warp_string_free */
     char *text;
     warp_status status;
-} go_json;
+} go_string;
 
-static inline go_json go_warp_stats_json(go_db db) {
-    go_json out = {NULL, NULL, WARP_OK};
-    out.status = warp_stats_json(go_warp_db(db), &out.json);
+static inline go_string go_warp_string(warp_status status, char *string) {
+    go_string out = {string, go_warp_text(status), status};
+    return out;
+}
+
+static inline go_string go_warp_stats_json(go_db db) {
+    char *string = NULL;
+    warp_status status = warp_stats_json(go_warp_db(db), &string);
+    return go_warp_string(status, string);
+}
+
+/* The load monitor. */
+
+static inline go_string go_warp_events_json(go_db db, uint64_t from) {
+    char *string = NULL;
+    warp_status status = warp_events_json(go_warp_db(db), from, &string);
+    return go_warp_string(status, string);
+}
+
+static inline go_string go_warp_stats_openmetrics(go_db db) {
+    char *string = NULL;
+    warp_status status = warp_stats_openmetrics(go_warp_db(db), &string);
+    return go_warp_string(status, string);
+}
+
+/* Rules and placement. */
+
+static inline go_answer go_warp_add_rule(go_db db, size_t n, go_bytes packed, uint32_t flags) {
+    go_answer answer;
+    warp_slice *patterns = (warp_slice *)calloc(n + 1, sizeof(warp_slice));
+    if (patterns == NULL) {
+        answer.n = 0;
+        answer.text = strdup("add rule: no memory for the patterns");
+        answer.status = WARP_ERR_OUT_OF_MEMORY;
+        return answer;
+    }
+    go_warp_unpack(patterns, n, packed);
+    answer = go_warp_answer(warp_add_rule(go_warp_db(db), n, patterns, flags), 0);
+    free(patterns);
+    return answer;
+}
+
+static inline go_answer go_warp_remove_rule(go_db db, go_bytes pattern, size_t pattern_len) {
+    return go_warp_answer(warp_remove_rule(go_warp_db(db), pattern, pattern_len), 0);
+}
+
+static inline go_string go_warp_rules_json(go_db db) {
+    char *string = NULL;
+    warp_status status = warp_rules_json(go_warp_db(db), &string);
+    return go_warp_string(status, string);
+}
+
+static inline go_answer go_warp_shard_of(go_db db, go_bytes key, size_t key_len) {
+    uint32_t shard = 0;
+    warp_status status = warp_shard_of(go_warp_db(db), key, key_len, &shard);
+    return go_warp_answer(status, shard);
+}
+
+static inline go_answer go_warp_shard_cpu(go_db db, uint32_t shard) {
+    uint32_t cpu = 0;
+    warp_status status = warp_shard_cpu(go_warp_db(db), shard, &cpu);
+    return go_warp_answer(status, cpu);
+}
+
+static inline go_answer go_warp_rebalance(go_db db) {
+    uint64_t moved = 0;
+    warp_status status = warp_rebalance(go_warp_db(db), &moved);
+    return go_warp_answer(status, (size_t)moved);
+}
+
+static inline go_answer go_warp_move_slot(go_db db, uint32_t slot, uint32_t shard) {
+    return go_warp_answer(warp_move_slot(go_warp_db(db), slot, shard), 0);
+}
+
+/* Links. A key and its partners lie in one block of C memory, and their bytes in what the engine
+ * pinned for them; go_warp_linked_free takes both back. */
+
+static inline go_answer go_warp_link(go_db db, go_bytes from, size_t from_len, go_bytes to,
+                                     size_t to_len, double strength) {
+    return go_warp_answer(warp_link(go_warp_db(db), from, from_len, to, to_len, strength), 0);
+}
+
+static inline go_answer go_warp_unlink(go_db db, go_bytes from, size_t from_len, go_bytes to,
+                                       size_t to_len) {
+    return go_warp_answer(warp_unlink(go_warp_db(db), from, from_len, to, to_len), 0);
+}
+
+typedef struct {
+    go_bytes key;
+    size_t key_len;
+    go_bytes value; /* NULL when value_len is 0 */
+    size_t value_len;
+    double strength;
+} go_partner;
+
+typedef struct {
+    uintptr_t linked; /* a warp_linked * */
+    go_partner *all;  /* NULL unless status is 0 */
+    size_t n;
+    char *text;
+    warp_status status;
+} go_linked;
+
+static inline void go_warp_linked_free(uintptr_t linked, go_partner *all) {
+    warp_linked_free((warp_linked *)linked);
+    free(all);
+}
+
+static inline go_linked go_warp_get_linked(go_db db, go_bytes key, size_t key_len) {
+    go_linked out = {0, NULL, 0, NULL, WARP_OK};
+    warp_linked *linked = NULL;
+    size_t i;
+    out.status = warp_get_linked(go_warp_db(db), key, key_len, &linked);
     out.text = go_warp_text(out.status);
+    if (out.status != WARP_OK) return out;
+    out.linked = (uintptr_t)linked;
+    out.n = warp_linked_count(linked);
+    out.all = (go_partner *)calloc(out.n, sizeof(go_partner));
+    if (out.all == NULL) {
+        warp_linked_free(linked);
+        out.status = WARP_ERR_OUT_OF_MEMORY;
+        out.text = strdup("get linked: no memory for the answers");
+        return out;
+    }
+    for (i = 0; i < out.n; i++) {
+        go_partner *one = &out.all[i];
+        warp_slice key_bytes = {NULL, 0}, value_bytes = {NULL, 0};
+        warp_linked_at(linked, i, &key_bytes, &value_bytes, &one->strength);
+        one->key = key_bytes.data;
+        one->key_len = key_bytes.len;
+        one->value = value_bytes.len == 0 ? NULL : value_bytes.data;
+        one->value_len = value_bytes.len;
+    }
     return out;
 }
 

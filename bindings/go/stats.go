@@ -59,7 +59,7 @@ func (db *DB) Stats() (Stats, error) {
 }
 
 // StatsJSON returns everything that the engine knows about itself, shard by shard, as a JSON
-// object. Its fields may change between versions. Errors: [ErrClosed], [ErrOutOfMemory].
+// object. Its fields may change between versions. Errors: [ErrClosed].
 func (db *DB) StatsJSON() ([]byte, error) {
 	inside := db.gate.enter()
 	if inside == nil {
@@ -67,9 +67,14 @@ func (db *DB) StatsJSON() ([]byte, error) {
 	}
 	got := C.go_warp_stats_json(db.handle)
 	db.gate.leave(inside)
+	return ownString(got)
+}
+
+// ownString copies a string of the engine and frees it.
+func ownString(got C.go_string) ([]byte, error) {
 	if got.status != 0 {
 		return nil, failure(got.status, got.text)
 	}
-	defer C.warp_string_free(got.json)
-	return []byte(C.GoString(got.json)), nil
+	defer C.warp_string_free(got.string)
+	return []byte(C.GoString(got.string)), nil
 }

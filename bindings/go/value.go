@@ -21,24 +21,41 @@ func (db *DB) View(key []byte, fn func(value []byte) error) error {
 	if err != nil {
 		return err
 	}
-	if pinned.len == 0 {
-		return fn([]byte{})
-	}
-	defer C.go_warp_value_release(pinned.value)
-	return fn(bytesAt(pinned.data, pinned.len))
+	return pinned.view(fn)
 }
 
-func (db *DB) pin(key []byte) (C.go_pinned, error) {
+// A pin holds a value of the engine; an empty one holds nothing.
+type pin struct {
+	value C.go_value
+	data  C.go_bytes
+	len   C.size_t
+}
+
+// taken is the pin of an answer, or its error.
+func taken(got C.go_pinned) (pin, error) {
+	if got.status != 0 {
+		return pin{}, failure(got.status, got.text)
+	}
+	return pin{got.value, got.data, got.len}, nil
+}
+
+// view calls fn with the bytes, then releases them.
+func (p *pin) view(fn func(value []byte) error) error {
+	if p.len == 0 {
+		return fn([]byte{})
+	}
+	defer C.go_warp_value_release(p.value)
+	return fn(bytesAt(p.data, p.len))
+}
+
+func (db *DB) pin(key []byte) (pin, error) {
 	inside := db.gate.enter()
 	if inside == nil {
-		return C.go_pinned{}, ErrClosed
+		return pin{}, ErrClosed
 	}
 	pinned := C.go_warp_get_pinned(db.handle, bytesOf(key), C.size_t(len(key)))
 	db.gate.leave(inside)
-	if pinned.status != 0 {
-		return C.go_pinned{}, failure(pinned.status, pinned.text)
-	}
-	return pinned, nil
+	return taken(pinned)
 }
 
 // bytesAt is len bytes of the engine's memory. It is not nil.
@@ -76,6 +93,10 @@ func (db *DB) GetPinned(key []byte) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newValue(pinned), nil
+}
+
+func newValue(pinned pin) *Value {
 	v := &Value{
 		pinned: pinned.value,
 		bytes:  bytesAt(pinned.data, pinned.len),
@@ -84,7 +105,7 @@ func (db *DB) GetPinned(key []byte) (*Value, error) {
 	if v.len > 0 {
 		runtime.SetFinalizer(v, (*Value).Close)
 	}
-	return v, nil
+	return v
 }
 
 // Len is the length of the value in bytes, after Close too.

@@ -1,4 +1,4 @@
-// Rules, links, the monitor's texts and the rebalancer through the C++ header.
+// Rules, links, the monitor's texts, the rebalancer and reads that never wait through the C++ header.
 #include "check.hh"
 
 namespace {
@@ -56,6 +56,24 @@ void texts_and_moves() {
   CHECK(text.find("warp_puts_total 1\n") != std::string::npos);
   db.rebalance().value();
   CHECK(*db.get("a").value() == "1");
+  for (std::uint32_t slot = 0; slot < 4096; slot += 512) db.move_slot(slot, 23).value();
+  CHECK(*db.get("a").value() == "1");
+  CHECK(db.move_slot(4096, 0).code() == warp::Code::invalid_argument);
+  CHECK(db.move_slot(0, 24).code() == warp::Code::invalid_argument);
+}
+
+void reads_that_never_wait() {
+  warp::Database db = warp::Database::open_in_memory().value();
+  db.put("a", "1").value();
+  const warp::Pinned pinned = db.get_pinned_nowait("a").value();
+  db.put("a", "2").value();
+  CHECK(pinned && pinned.value.view() == "1");
+  CHECK(db.exists_nowait("a").value() == warp::Code::ok);
+  const warp::Pinned none = db.get_pinned_nowait("missing").value();
+  CHECK(!none && none.code == warp::Code::not_found && none.value.size() == 0);
+  CHECK(db.exists_nowait("missing").value() == warp::Code::not_found);
+  CHECK(db.get_pinned_nowait("").code() == warp::Code::invalid_argument);
+  CHECK(db.exists_nowait("").code() == warp::Code::invalid_argument);
 }
 
 }  // namespace
@@ -64,4 +82,5 @@ int main() {
   rules_bring_groups_together();
   links_outlive_what_they_were_read_from();
   texts_and_moves();
+  reads_that_never_wait();
 }

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod dataset;
+mod features;
 mod steps;
 
 use serde_json::Value;

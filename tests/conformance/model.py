@@ -9,45 +9,29 @@ not in the format. It is no runner: what depends on the machine (how long a sync
 bytes) it takes as the file says.
 """
 
+import copy
 import json
 import pathlib
 import sys
 
-KEY_MAX = 65_535
-VALUE_MAX = 1 << 30
-
-OK, NOT_FOUND, TOO_SMALL, CONFLICT, WOULD_BLOCK = (
-    "WARP_OK",
-    "WARP_NOT_FOUND",
-    "WARP_BUFFER_TOO_SMALL",
-    "WARP_CONFLICT",
-    "WARP_WOULD_BLOCK",
+from features import FEATURES, rules_of, rules_status
+from forms import (
+    BUSY,
+    CODES,
+    CONFLICT,
+    INVALID,
+    KEY_MAX,
+    NOT_FOUND,
+    OK,
+    READ_ONLY,
+    TOO_LARGE,
+    TOO_SMALL,
+    VALUE_MAX,
+    Mismatch,
+    decode,
+    lengths,
+    want,
 )
-INVALID, BUSY, READ_ONLY, TOO_LARGE = (
-    "WARP_ERR_INVALID_ARGUMENT",
-    "WARP_ERR_BUSY",
-    "WARP_ERR_READ_ONLY",
-    "WARP_ERR_TOO_LARGE",
-)
-
-CODES = {
-    "WARP_OK": 0,
-    "WARP_NOT_FOUND": 1,
-    "WARP_BUFFER_TOO_SMALL": 2,
-    "WARP_CONFLICT": 3,
-    "WARP_WOULD_BLOCK": 4,
-    "WARP_ERR_INVALID_ARGUMENT": -1,
-    "WARP_ERR_IO": -2,
-    "WARP_ERR_CORRUPTION": -3,
-    "WARP_ERR_BUSY": -4,
-    "WARP_ERR_TIMEOUT": -5,
-    "WARP_ERR_NO_SPACE": -6,
-    "WARP_ERR_READ_ONLY": -7,
-    "WARP_ERR_TOO_LARGE": -8,
-    "WARP_ERR_UNSUPPORTED": -9,
-    "WARP_ERR_OUT_OF_MEMORY": -10,
-    "WARP_ERR_INTERNAL": -11,
-}
 
 # The fields of every operation, beside "op", "expect" and "about".
 FIELDS = {
@@ -84,22 +68,24 @@ FIELDS = {
     "stats": {"fields", "at_least"},
     "stats_json": set(),
     "status": {"name", "code"},
+    "put_hinted": {"key", "value", "hint"},
+    "get_pinned_nowait": {"key", "value"},
+    "exists_nowait": {"key"},
+    "add_rule": {"patterns", "flags"},
+    "remove_rule": {"pattern"},
+    "rules": {"rules"},
+    "same_shard": {"keys"},
+    "shard_of": {"key", "shard"},
+    "shard_cpu": {"shard"},
+    "move_slots": {"first", "count", "shard"},
+    "rebalance": {"moved", "at_least"},
+    "link": {"from", "to", "strength"},
+    "unlink": {"from", "to"},
+    "get_linked": {"key", "linked"},
+    "events": {"from", "next", "kinds"},
+    "openmetrics": {"lines"},
 }
 FILE_FIELDS = {"name", "about", "store", "open", "steps"}
-
-
-def decode(form):
-    """Bytes from one of the four forms of the format."""
-    if isinstance(form, str):
-        return form.encode("utf-8")
-    (kind, body), = form.items()
-    if kind == "hex":
-        return bytes.fromhex(body)
-    if kind == "repeat":
-        return bytes.fromhex(body[0]) * body[1]
-    if kind == "concat":
-        return b"".join(decode(part) for part in body)
-    raise ValueError(f"unknown form of bytes: {kind}")
 
 
 def option_status(name, value):
@@ -113,7 +99,17 @@ def option_status(name, value):
         digits = text[:-1] if shift else text
         return digits.isascii() and digits.isdigit() and low <= int(digits) << shift < 1 << 64
 
-    booleans = ("create_if_missing", "error_if_exists", "read_only", "pin_shards")
+    booleans = (
+        "create_if_missing",
+        "error_if_exists",
+        "read_only",
+        "pin_shards",
+        "cache_compression",
+        "load_monitor",
+        "auto_rebalance",
+        "prefetch_links",
+        "learn_links",
+    )
     if name == "shards":
         good = number(value, 1, 1024)
     elif name == "durability":
@@ -126,16 +122,13 @@ def option_status(name, value):
         good = size(value, 1 << 20)
     elif name == "checkpoint_log_bytes":
         good = size(value, 64 << 10)
+    elif name == "skew_percent":
+        good = number(value, 1, 99)
+    elif name == "rules":
+        good = rules_status([], rules_of(value)) == OK
     else:
         good = name in booleans and value in ("true", "false")
     return OK if good else INVALID
-
-
-def lengths(key, value=b""):
-    """The status of a key and a value by their lengths."""
-    if not key:
-        return INVALID
-    return TOO_LARGE if len(key) > KEY_MAX or len(value) > VALUE_MAX else OK
 
 
 def unpack(packed):
@@ -163,10 +156,6 @@ def unpack(packed):
     return OK, ops
 
 
-class Mismatch(Exception):
-    """The file says one thing, the rules another."""
-
-
 class Model:
     """One database and the directories around it."""
 
@@ -179,6 +168,7 @@ class Model:
         self.options = {}
         self.names = {}
         self.counts = {}
+        self.events = []
 
     def open(self, options, directory="db"):
         for name, value in options.items():
@@ -197,11 +187,15 @@ class Model:
             missing = not self.in_memory
             if missing and (read_only or options.get("create_if_missing") == "false"):
                 return INVALID
-            there = {"shards": shards or 24, "map": {}}
+            there = {"shards": shards or 24, "map": {}, "rules": [], "links": {}, "shard": None}
             if not self.in_memory:
                 self.directories[directory] = there
+        for rule in [] if read_only else rules_of(options.get("rules", "")):
+            if rule not in there["rules"]:
+                there["rules"].append(rule)
         self.dir, self.db, self.read_only, self.options = directory, there, read_only, options
         self.counts = {"puts": 0, "gets": 0, "hits": 0, "deletes": 0}
+        self.events = []
         return OK
 
     def close(self):
@@ -232,16 +226,6 @@ class Model:
         return {k: v for k, v in self.db["map"].items() if k.startswith(prefix)}
 
 
-def want(step, field, got):
-    """Compares one field of the answer with the file."""
-    if field not in step:
-        raise Mismatch(f"the step lacks {field!r}; the model answers {got!r}"[:300])
-    said = step[field]
-    said = decode(said) if isinstance(got, bytes) else said
-    if said != got:
-        raise Mismatch(f"{field}: the file says {said!r}, the model {got!r}"[:300])
-
-
 def entries_of(form):
     pairs = [(decode(k), decode(v)) for k, v in form]
     if len(dict(pairs)) != len(pairs):
@@ -253,7 +237,7 @@ def read(model, step):
     """The answers of the reads; the status is returned."""
     op = step["op"]
     status, value = model.lookup(decode(step["key"]))
-    if op in ("get", "get_pinned", "pin"):
+    if op in ("get", "get_pinned", "get_pinned_nowait", "pin"):
         if status == OK:
             want(step, "value", value)
             if op == "pin":
@@ -321,18 +305,17 @@ def stats(model, step):
 def backup(model, name):
     if name in model.directories:
         return INVALID
-    there = {"shards": model.db["shards"], "map": dict(model.db["map"])}
-    model.directories[name] = there
+    model.directories[name] = copy.deepcopy(model.db)
     return OK
 
 
 def simple_write(model, step):
     op, key = step["op"], decode(step["key"])
-    value = decode(step["value"]) if op == "put" else None
+    value = None if op == "delete" else decode(step["value"])
     status = lengths(key, value or b"")
     if status != OK or model.read_only:
         return status if status != OK else READ_ONLY
-    if op == "put":
+    if op != "delete":
         return model.write([(key, value)])
     existed = key in model.db["map"]
     model.write([(key, None)])
@@ -386,13 +369,17 @@ def run_step(model, step):
         if step.get("dir", "db") != model.dir:
             raise Mismatch("open_second is about the directory that is open")
         return BUSY
-    if op in ("get", "get_pinned", "get_into", "get_nowait", "pin"):
+    if op in ("get", "get_pinned", "get_into", "get_nowait", "get_pinned_nowait", "pin"):
         return read(model, step)
-    if op == "exists":
+    if op in FEATURES:
+        return FEATURES[op](model, step)
+    if op in ("exists", "exists_nowait"):
         key = decode(step["key"])
         status = lengths(key)
         return status if status != OK else (OK if key in model.db["map"] else NOT_FOUND)
-    if op in ("put", "delete"):
+    if op == "put_hinted" and step["hint"] not in (1, 2, 3):
+        return INVALID
+    if op in ("put", "put_hinted", "delete"):
         return simple_write(model, step)
     if op == "cas":
         return cas(model, step)

@@ -1,6 +1,7 @@
 //! One conformance file: its steps, run against a database, each answer compared.
 
 use crate::bytes::{decode, optional, shorten, text};
+use crate::features;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::mem::MaybeUninit;
@@ -8,16 +9,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 use warp_engine::{Batch, Db, Error, ErrorKind, Iter, Nowait, Options, Pinned, Stats};
 
-type Step = Map<String, Value>;
+pub type Step = Map<String, Value>;
 /// What a step found: the status, or a text that says where file and engine differ.
-type Outcome = Result<&'static str, String>;
+pub type Outcome = Result<&'static str, String>;
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
-const OK: &str = "WARP_OK";
-const NOT_FOUND: &str = "WARP_NOT_FOUND";
+pub const OK: &str = "WARP_OK";
+pub const NOT_FOUND: &str = "WARP_NOT_FOUND";
 const TOO_SMALL: &str = "WARP_BUFFER_TOO_SMALL";
 const CONFLICT: &str = "WARP_CONFLICT";
-const WOULD_BLOCK: &str = "WARP_WOULD_BLOCK";
+pub const WOULD_BLOCK: &str = "WARP_WOULD_BLOCK";
 
 const ERRORS: [(ErrorKind, &str); 11] = [
     (ErrorKind::InvalidArgument, "WARP_ERR_INVALID_ARGUMENT"),
@@ -34,18 +35,18 @@ const ERRORS: [(ErrorKind, &str); 11] = [
 ];
 const ANSWERS: [&str; 5] = [OK, NOT_FOUND, TOO_SMALL, CONFLICT, WOULD_BLOCK];
 
-fn failed(error: &Error) -> &'static str {
+pub fn failed(error: &Error) -> &'static str {
     let found = ERRORS.iter().find(|(kind, _)| *kind == error.kind());
     found.map_or("an error kind without a status", |(_, name)| name)
 }
 
 /// The status of a call that answers nothing but success.
-fn done(result: warp_engine::Result<()>) -> &'static str {
+pub fn done(result: warp_engine::Result<()>) -> &'static str {
     result.map_or_else(|error| failed(&error), |()| OK)
 }
 
 /// The status of a call whose `false` is the answer `no`.
-fn yes(result: warp_engine::Result<bool>, no: &'static str) -> &'static str {
+pub fn yes(result: warp_engine::Result<bool>, no: &'static str) -> &'static str {
     result.map_or_else(|error| failed(&error), |yes| if yes { OK } else { no })
 }
 
@@ -129,7 +130,8 @@ impl Runner {
                 other => Err(format!("the statistics are no JSON object: {other:?}")),
             },
             "status" => status_code(step),
-            op => Err(format!("unknown operation {op:?}")),
+            op => features::answer(self.db()?, step)
+                .unwrap_or_else(|| Err(format!("unknown operation {op:?}"))),
         }
     }
 
@@ -306,7 +308,7 @@ fn open(path: Option<PathBuf>, options: &Step) -> warp_engine::Result<Db> {
     Db::open(path.as_deref(), &set)
 }
 
-fn compare_value<V: std::ops::Deref<Target = [u8]>>(
+pub fn compare_value<V: std::ops::Deref<Target = [u8]>>(
     step: &Step,
     answer: warp_engine::Result<Option<V>>,
 ) -> Outcome {
@@ -392,23 +394,23 @@ fn expect(step: &Step, got: &str) -> Result<(), String> {
     }
 }
 
-fn key(step: &Step) -> Result<Vec<u8>, String> {
+pub fn key(step: &Step) -> Result<Vec<u8>, String> {
     bytes(step, "key")
 }
 
-fn bytes(step: &Step, field: &str) -> Result<Vec<u8>, String> {
+pub fn bytes(step: &Step, field: &str) -> Result<Vec<u8>, String> {
     decode(step.get(field).ok_or_else(|| format!("the field {field} is missing"))?)
 }
 
-fn number(step: &Step, field: &str) -> Result<u64, String> {
+pub fn number(step: &Step, field: &str) -> Result<u64, String> {
     step.get(field).and_then(Value::as_u64).ok_or_else(|| format!("{field} is no number"))
 }
 
-fn list<'a>(step: &'a Step, field: &str) -> Result<&'a Vec<Value>, String> {
+pub fn list<'a>(step: &'a Step, field: &str) -> Result<&'a Vec<Value>, String> {
     step.get(field).and_then(Value::as_array).ok_or_else(|| format!("{field} is no list"))
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, wanted: &T) -> Result<(), String> {
+pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, wanted: &T) -> Result<(), String> {
     if got == wanted {
         Ok(())
     } else {
@@ -416,7 +418,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, wanted: &T) -> Resu
     }
 }
 
-fn same_bytes(what: &str, got: &[u8], wanted: &[u8]) -> Result<(), String> {
+pub fn same_bytes(what: &str, got: &[u8], wanted: &[u8]) -> Result<(), String> {
     if got == wanted {
         return Ok(());
     }

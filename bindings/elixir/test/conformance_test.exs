@@ -6,7 +6,7 @@ defmodule WarpEngine.Native.ConformanceTest do
   use ExUnit.Case, async: true
   import WarpEngine.Native.Support
   alias WarpEngine.Native
-  alias WarpEngine.Native.{Batch, Error, Json, Nif}
+  alias WarpEngine.Native.{Batch, Error, Json, Links, Monitor, Nif, Placement}
 
   @suite Path.expand("../../../tests/conformance", __DIR__)
   @files @suite |> Path.join("*.json") |> Path.wildcard() |> Enum.sort()
@@ -317,7 +317,130 @@ defmodule WarpEngine.Native.ConformanceTest do
     {"WARP_OK", state}
   end
 
+  defp step("put_hinted", fields, state) do
+    # The package has no other hints.
+    case [nil, :hot, :warm, :cold] |> Enum.at(fields["hint"]) do
+      nil -> {"WARP_ERR_INVALID_ARGUMENT", state}
+      hint -> {status(Native.put(state.db, key(fields), value(fields), hint: hint)), state}
+    end
+  end
+
+  # Reads do not wait on the scheduler, but on another one if they must.
+  defp step("get_pinned_nowait", fields, state), do: step("get_pinned", fields, state)
+  defp step("exists_nowait", fields, state), do: step("exists", fields, state)
+
+  defp step("add_rule", fields, state) do
+    rule = rule(fields)
+    options = [place: rule.place, link: rule.link]
+    {status(Placement.add_rule(state.db, rule.patterns, options)), state}
+  end
+
+  defp step("remove_rule", fields, state) do
+    {status(Placement.remove_rule(state.db, decode(fields["pattern"]))), state}
+  end
+
+  defp step("rules", fields, state) do
+    wanted = for {:object, rule} <- fields["rules"], do: rule(Map.new(rule))
+    assert Placement.rules(state.db) == {:ok, wanted}
+    {"WARP_OK", state}
+  end
+
+  defp step("same_shard", fields, state) do
+    shards = for form <- fields["keys"], do: Placement.shard_of!(state.db, decode(form))
+    assert length(Enum.uniq(shards)) == 1, "the keys are in the shards #{inspect(shards)}"
+    {"WARP_OK", state}
+  end
+
+  defp step("shard_of", fields, state) do
+    answer = Placement.shard_of(state.db, key(fields))
+    with {:ok, shard} <- answer, do: assert(shard == fields["shard"])
+    {status(answer), state}
+  end
+
+  defp step("shard_cpu", fields, state) do
+    {status(Placement.shard_cpu(state.db, fields["shard"])), state}
+  end
+
+  defp step("move_slots", fields, state) do
+    slots = Enum.take(Stream.iterate(fields["first"], &(&1 + 1)), fields["count"])
+
+    answer =
+      Enum.reduce_while(slots, :ok, fn slot, :ok ->
+        case Placement.move_slot(state.db, slot, fields["shard"]) do
+          :ok -> {:cont, :ok}
+          error -> {:halt, error}
+        end
+      end)
+
+    {status(answer), state}
+  end
+
+  defp step("rebalance", fields, state) do
+    answer = Placement.rebalance(state.db)
+
+    with {:ok, moved} <- answer do
+      least = fields["at_least"]
+      assert if(least, do: moved >= least, else: moved == fields["moved"]), "#{moved} were moved"
+    end
+
+    {status(answer), state}
+  end
+
+  defp step("link", fields, state) do
+    {from, to} = ends(fields)
+    {status(Links.link(state.db, from, to, fields["strength"])), state}
+  end
+
+  defp step("unlink", fields, state) do
+    {from, to} = ends(fields)
+    {status(Links.unlink(state.db, from, to)), state}
+  end
+
+  defp step("get_linked", fields, state) do
+    answer = Links.get_linked(state.db, key(fields))
+
+    with {:ok, linked} <- answer do
+      wanted =
+        for [key, value, strength] <- fields["linked"], do: {decode(key), decode(value), strength}
+
+      assert Enum.map(linked, &elem(&1, 0)) == Enum.map(wanted, &elem(&1, 0))
+
+      for {{key, value, strength}, wanted} <- Enum.zip(linked, wanted) do
+        assert value == elem(wanted, 1), "value of #{brief(key)}: #{brief(value)}"
+        assert strength == elem(wanted, 2), "strength of #{brief(key)}: #{strength}"
+      end
+
+      assert Links.partners(state.db, key(fields)) ==
+               {:ok, for({key, _value, strength} <- tl(linked), do: {key, strength})}
+    end
+
+    {status(answer), state}
+  end
+
+  defp step("events", fields, state) do
+    assert {:ok, {events, next}} = Monitor.events(state.db, fields["from"])
+    assert Enum.map(events, &to_string(&1.kind)) == fields["kinds"]
+    assert next == fields["next"]
+    {"WARP_OK", state}
+  end
+
+  defp step("openmetrics", fields, state) do
+    assert {:ok, text} = Monitor.openmetrics(state.db)
+    lines = String.split(text, "\n")
+    for line <- fields["lines"], do: assert(line in lines, "the text lacks the line #{line}")
+    assert String.ends_with?(text, "\n# EOF\n")
+    {"WARP_OK", state}
+  end
+
   ## Parts of steps
+
+  defp rule(fields) do
+    flags = fields["flags"]
+    patterns = Enum.map(fields["patterns"], &decode/1)
+    %{patterns: patterns, place: Bitwise.band(flags, 1) != 0, link: Bitwise.band(flags, 2) != 0}
+  end
+
+  defp ends(fields), do: {decode(fields["from"]), decode(fields["to"])}
 
   defp open(dir, options, state) do
     assert state.db == nil
