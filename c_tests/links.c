@@ -32,6 +32,23 @@ static void fill(warp_db *db) {
     }
 }
 
+/* The partners of a key, whether they exist or not, with spaces between them. */
+static int partners_are(warp_db *db, const char *key, const char *expected) {
+    char found[256] = "";
+    warp_linked *linked = NULL;
+    warp_slice k, v;
+    double strength;
+    CHECK_STATUS(warp_partners(db, key, strlen(key), &linked), WARP_OK);
+    for (size_t i = 0; i < warp_linked_count(linked); i++) {
+        CHECK_STATUS(warp_linked_at(linked, i, &k, &v, &strength), WARP_OK);
+        CHECK(v.len == 0 && strength > 0.0 && strength <= 1.0);
+        strncat(found, i == 0 ? "" : " ", 2);
+        strncat(found, (const char *)k.data, k.len);
+    }
+    warp_linked_free(linked);
+    return strcmp(found, expected) == 0;
+}
+
 static void partners(void) {
     warp_db *db = open_memory();
     warp_slice rule[2];
@@ -42,6 +59,11 @@ static void partners(void) {
     CHECK_STATUS(tie(db, "a", "c", 0.5), WARP_OK);
     CHECK_STATUS(tie(db, "a", "none", 1.0), WARP_OK);
     CHECK(linked_are(db, "a", "a c b"));
+    CHECK(partners_are(db, "a", "none c b"));
+    CHECK(partners_are(db, "none", ""));
+    CHECK_STATUS(warp_partners(db, "", 0, &linked), WARP_ERR_INVALID_ARGUMENT);
+    CHECK(linked == NULL);
+    CHECK_STATUS(warp_partners(db, "a", 1, NULL), WARP_ERR_INVALID_ARGUMENT);
     CHECK(linked_are(db, "b", "b"));
     CHECK_STATUS(tie(db, "a", "b", 1.0), WARP_OK);
     CHECK(linked_are(db, "a", "a b c"));
@@ -53,6 +75,7 @@ static void partners(void) {
     CHECK_STATUS(warp_add_rule(db, 2, rule, WARP_RULE_LINK), WARP_OK);
     CHECK(linked_are(db, "user:1", "user:1 profile:1"));
     CHECK(linked_are(db, "profile:1", "profile:1 user:1"));
+    CHECK(partners_are(db, "profile:2", "user:2"));
     CHECK_STATUS(warp_get_linked(db, "none", 4, &linked), WARP_NOT_FOUND);
     CHECK(linked == NULL);
     CHECK(warp_linked_count(NULL) == 0);

@@ -142,6 +142,8 @@ const char *warp_version(void);
 #define WARP_CONFLICT 3
 /** The answer needs the disk, and the caller asked not to wait. */
 #define WARP_WOULD_BLOCK 4
+/** The value is still the one that the caller knows. */
+#define WARP_UNCHANGED 5
 
 /**
  * A NULL, an empty key, an unknown option name, a value out of range, a handle of the parent in
@@ -632,6 +634,87 @@ warp_status warp_exists_nowait(warp_db *db, const void *key, size_t key_len);
 warp_status warp_write_would_wait(warp_db *db,
                                   const void *key,
                                   size_t key_len);
+
+/* ==== Reading only what has changed: for callers that keep what they made of a value ====
+ *
+ * Who has decoded a value may keep the result for as long as the value is the same. Its revision
+ * tells: a number that a read gives with the value, and that the next read compares, without
+ * looking at the value. So asking costs the look-up alone, however long the value is.
+ *
+ * A revision belongs to one value of one key, from the write that made it until the next write of
+ * the key. No other value of the key has it or ever had it: not one with the same bytes, not one
+ * put after a delete, not one of a batch. It stays the same when the value is compacted, when it
+ * becomes cold, when a rule or a rebalancing gives the key another shard.
+ *
+ * Revisions are compared for equality and say nothing else; those of two keys have nothing to do
+ * with each other. They belong to one opening of one database, on disk or in memory. After a
+ * close, in a restored backup, in another database every value counts as changed, once.
+ */
+
+/**
+ * Copy a value into a buffer, unless it is the one that the caller knows.
+ *
+ *   db          an open database
+ *   key         key_len bytes, 1 to 65,535
+ *   known       the revision that an earlier call gave for this key; 0 for none, so that what is
+ *               there is a change
+ *   buf         room for buf_len bytes; may be NULL when buf_len is 0
+ *   value_len   receives the value's length, also when it does not fit; 0 when there is no value
+ *               or when it is unchanged
+ *   revision    receives the value's revision, also when it does not fit, never 0 then; known when
+ *               the value is unchanged; 0 when there is no value
+ *
+ * Returns
+ *   WARP_OK                     another value, copied
+ *   WARP_UNCHANGED              the value is still that of known: nothing was copied
+ *   WARP_NOT_FOUND              the key does not exist (any more)
+ *   WARP_BUFFER_TOO_SMALL       another value, longer than buf_len: nothing was copied; try again
+ *                               with *value_len bytes and the same known
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ *   WARP_ERR_IO                 a cold value could not be read
+ *   WARP_ERR_CORRUPTION         a cold value does not match its checksum
+ */
+warp_status warp_get_if_changed(warp_db *db,
+                                const void *key,
+                                size_t key_len,
+                                uint64_t known,
+                                void *buf,
+                                size_t buf_len,
+                                size_t *value_len,
+                                uint64_t *revision);
+
+/**
+ * Copy a value that has changed, or say that this would wait for the disk.
+ *
+ * As warp_get_if_changed, for threads that must not wait.
+ *
+ *   db          an open database
+ *   key         key_len bytes, 1 to 65,535
+ *   known       as for warp_get_if_changed
+ *   buf         room for buf_len bytes; may be NULL when buf_len is 0
+ *   value_len   as for warp_get_if_changed; 0 when it is not known
+ *   revision    as for warp_get_if_changed; 0 when it is not known
+ *
+ * Returns
+ *   WARP_OK                     another value, copied
+ *   WARP_UNCHANGED              the value is still that of known: nothing was copied
+ *   WARP_NOT_FOUND              the key does not exist (any more)
+ *   WARP_BUFFER_TOO_SMALL       another value, longer than buf_len: nothing was copied
+ *   WARP_WOULD_BLOCK            the answer needs the disk
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ *   WARP_ERR_IO                 a cold value could not be read
+ *   WARP_ERR_CORRUPTION         a cold value does not match its checksum
+ */
+warp_status warp_get_if_changed_nowait(warp_db *db,
+                                       const void *key,
+                                       size_t key_len,
+                                       uint64_t known,
+                                       void *buf,
+                                       size_t buf_len,
+                                       size_t *value_len,
+                                       uint64_t *revision);
 
 /* ==== Compare-and-swap ==== */
 
@@ -1304,20 +1387,38 @@ warp_status warp_get_linked(warp_db *db,
                             struct warp_linked **out);
 
 /**
- * Count the values of a warp_get_linked.
+ * List the partners of a key, whether they and the key exist or not, without their values.
  *
- *   linked   what warp_get_linked gave; NULL has none
+ *   db        an open database
+ *   key       key_len bytes, 1 to 65,535
+ *   out       receives the partners, their values empty, to free with warp_linked_free; NULL
+ *             unless WARP_OK is returned
  *
- * Returns the number of values, the key's own included.
+ * Returns
+ *   WARP_OK                     listed; there may be none. The key itself is not among them
+ *   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+ *   WARP_ERR_TOO_LARGE          key over the limit
+ */
+warp_status warp_partners(warp_db *db,
+                          const void *key,
+                          size_t key_len,
+                          struct warp_linked **out);
+
+/**
+ * Count the values of a warp_get_linked or warp_partners.
+ *
+ *   linked   what one of them gave; NULL has none
+ *
+ * Returns the number of values, the key's own included where warp_get_linked gave it.
  */
 size_t warp_linked_count(const struct warp_linked *linked);
 
 /**
- * Look at one value of a warp_get_linked. The slices hold until warp_linked_free, whatever is
+ * Look at one value of a warp_get_linked or warp_partners. The slices hold until warp_linked_free, whatever is
  * written or closed meanwhile.
  *
- *   linked     what warp_get_linked gave
- *   i          0 for the key that was asked for, then its partners, below warp_linked_count
+ *   linked     what one of them gave
+ *   i          below warp_linked_count; for warp_get_linked 0 is the key that was asked for
  *   key        receives the key; may be NULL
  *   value      receives the value; may be NULL
  *   strength   receives how strong the link is, above 0, up to 1; may be NULL
@@ -1333,9 +1434,10 @@ warp_status warp_linked_at(const struct warp_linked *linked,
                            double *strength);
 
 /**
- * Free what warp_get_linked gave. Any thread may call this, also after warp_close.
+ * Free what warp_get_linked or warp_partners gave. Any thread may call this, also after
+ * warp_close.
  *
- *   linked   what warp_get_linked gave, or NULL
+ *   linked   what one of them gave, or NULL
  */
 void warp_linked_free(struct warp_linked *linked);
 

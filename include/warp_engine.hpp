@@ -80,6 +80,7 @@ enum class Code : std::int32_t {
   buffer_too_small = WARP_BUFFER_TOO_SMALL,      ///< nothing was copied; the length is known
   conflict = WARP_CONFLICT,                      ///< compare-and-swap found another value
   would_block = WARP_WOULD_BLOCK,                ///< the answer needs the disk
+  unchanged = WARP_UNCHANGED,                    ///< the value is the one that is known
   invalid_argument = WARP_ERR_INVALID_ARGUMENT,  ///< empty key, unknown option, no handle
   io = WARP_ERR_IO,                              ///< the system failed a read, a write or a sync
   corruption = WARP_ERR_CORRUPTION,              ///< a checksum does not match; missing files
@@ -384,6 +385,20 @@ struct Copied {
   std::size_t length;
 
   /// Whether the value is in the buffer.
+  explicit operator bool() const noexcept { return code == Code::ok; }
+};
+
+/// The answer of a read of what has changed (Database::get_if_changed).
+struct Changed {
+  /// Code::ok, Code::unchanged, Code::not_found, Code::buffer_too_small, and for
+  /// get_if_changed_nowait Code::would_block.
+  Code code;
+  /// Length of the value in bytes, for Code::ok and Code::buffer_too_small; else 0.
+  std::size_t length;
+  /// Revision of the value, to ask with next time; 0 when there is none or it is not known.
+  std::uint64_t revision;
+
+  /// Whether another value is in the buffer.
   explicit operator bool() const noexcept { return code == Code::ok; }
 };
 
@@ -900,6 +915,17 @@ class Database {
   Result<Copied> get_nowait(Bytes key, void* buffer, std::size_t size) const {
     return copied_(warp_get_nowait, key, buffer, size);
   }
+  /// Copies the value of `key` into the buffer unless it is still the one whose revision is `known`,
+  /// which is then not even looked at (warp_get_if_changed); 0 knows none.
+  Result<Changed> get_if_changed(Bytes key, std::uint64_t known, void* buffer,
+                                 std::size_t size) const {
+    return changed_(warp_get_if_changed, key, known, buffer, size);
+  }
+  /// get_if_changed that never waits for the disk (warp_get_if_changed_nowait).
+  Result<Changed> get_if_changed_nowait(Bytes key, std::uint64_t known, void* buffer,
+                                        std::size_t size) const {
+    return changed_(warp_get_if_changed_nowait, key, known, buffer, size);
+  }
   /// Whether a write of `key` might have to wait (warp_write_would_wait).
   Result<bool> write_would_wait(Bytes key) const {
     // NULL would ask for any key.
@@ -1105,6 +1131,15 @@ class Database {
     return std::optional<Linked>(Linked(raw));
   }
 
+  /// The partners of `key` without their values, whether they and the key exist or not
+  /// (warp_partners).
+  Result<Linked> partners(Bytes key) const {
+    warp_linked* raw = nullptr;
+    const warp_status status = warp_partners(raw_.get(), key.data(), key.size(), &raw);
+    if (status != WARP_OK) return Error::last(status);
+    return Linked(raw);
+  }
+
   /// The C handle, which stays with this object.
   warp_db* raw() const noexcept { return raw_.get(); }
 
@@ -1140,6 +1175,17 @@ class Database {
     if (status < 0) return Error::last(status);
     const bool known = status == WARP_OK || status == WARP_BUFFER_TOO_SMALL;
     return Copied{static_cast<Code>(status), known ? length : 0};
+  }
+
+  template <class F>
+  Result<Changed> changed_(F call, Bytes key, std::uint64_t known, void* buffer,
+                           std::size_t size) const {
+    std::size_t length = 0;
+    std::uint64_t revision = 0;
+    const warp_status status =
+        call(raw_.get(), key.data(), key.size(), known, buffer, size, &length, &revision);
+    if (status < 0) return Error::last(status);
+    return Changed{static_cast<Code>(status), length, revision};
   }
 
   Result<MultiGet> multi_get_(MultiGet request) const {

@@ -62,6 +62,24 @@ pub enum NowaitPinned {
     WouldBlock,
 }
 
+/// The answer of a read that copies only what the caller does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The value is the one that the caller knows; nothing was copied.
+    Unchanged,
+    /// Another value; it was copied if the buffer is that long.
+    Value {
+        /// Its length.
+        len: usize,
+        /// Its revision, never 0.
+        revision: u64,
+    },
+    /// The key does not exist.
+    Missing,
+    /// The answer needs the disk.
+    WouldBlock,
+}
+
 impl Db {
     /// Opens the database in the directory `path`, or a new one in memory.
     pub fn open(path: Option<&Path>, options: &Options) -> Result<Db> {
@@ -169,6 +187,33 @@ impl Db {
             Ok(None) => Nowait::Missing,
             Err(Blocked) => Nowait::WouldBlock,
         })
+    }
+
+    /// Copies the value of `key` into `buf` if it fits, unless its revision is still `known`.
+    ///
+    /// A revision belongs to one value of one key, from its put until the next write of the key,
+    /// whatever is compacted or moved meanwhile; and to this opening of the database. 0 is no revision.
+    #[inline(always)]
+    pub fn get_if_changed(
+        &self,
+        key: &[u8],
+        known: u64,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Result<Changed> {
+        check_lengths(key.len(), 0)?;
+        self.engine.get_if_changed(key, known, buf, true)
+    }
+
+    /// [`Db::get_if_changed`] that never waits for the disk.
+    #[inline(always)]
+    pub fn get_if_changed_nowait(
+        &self,
+        key: &[u8],
+        known: u64,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Result<Changed> {
+        check_lengths(key.len(), 0)?;
+        self.engine.get_if_changed(key, known, buf, false)
     }
 
     /// The value of `key`, not copied.

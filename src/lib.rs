@@ -53,7 +53,7 @@ mod value;
 
 pub use batch::Batch;
 pub use check::{Damage, DamageKind, RepairReport, VerifyReport};
-pub use db::{Db, Nowait, NowaitPinned, Temperature};
+pub use db::{Changed, Db, Nowait, NowaitPinned, Temperature};
 pub use engine::links::{Linked, Partner};
 pub use engine::rules::Rule;
 pub use engine::stats::Stats;

@@ -33,6 +33,11 @@ void links_outlive_what_they_were_read_from() {
     db.put("a", "1").value();
     db.put("b", "2").value();
     db.link("a", "b", 0.5).value();
+    db.link("a", "missing", 0.25).value();
+    const warp::Linked partners = db.partners("a").value();
+    CHECK(partners.size() == 2 && partners[0].key == "b" && partners[0].strength == 0.5);
+    CHECK(partners[1].key == "missing" && partners[1].value.empty());
+    CHECK(db.partners("missing").value().size() == 0);
     kept = db.get_linked("a").value();
     CHECK(db.unlink("a", "b").value());
     CHECK(!db.unlink("a", "b").value());

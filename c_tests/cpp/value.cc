@@ -78,6 +78,24 @@ void one_request_for_many_calls() {
   }
 }
 
+void revisions_tell_what_has_changed() {
+  warp::Database db = warp::Database::open_in_memory().value();
+  char buffer[4];
+  db.put("k", "one").value();
+  warp::Changed got = db.get_if_changed("k", 0, buffer, sizeof buffer).value();
+  CHECK(got && std::string(buffer, got.length) == "one" && got.revision != 0);
+  const std::uint64_t known = got.revision;
+  got = db.get_if_changed_nowait("k", known, buffer, sizeof buffer).value();
+  CHECK(!got && got.code == warp::Code::unchanged && got.revision == known && got.length == 0);
+  db.put("k", "longer").value();
+  got = db.get_if_changed_nowait("k", known, buffer, sizeof buffer).value();
+  CHECK(got.code == warp::Code::buffer_too_small && got.length == 6 && got.revision != known);
+  db.erase("k").value();
+  got = db.get_if_changed("k", known, buffer, sizeof buffer).value();
+  CHECK(got.code == warp::Code::not_found && got.length == 0 && got.revision == 0);
+  CHECK_CODE(db.get_if_changed("", known, buffer, sizeof buffer), warp::Code::invalid_argument);
+}
+
 }  // namespace
 
 int main() {
@@ -85,4 +103,5 @@ int main() {
   moving_and_releasing();
   many_at_once();
   one_request_for_many_calls();
+  revisions_tell_what_has_changed();
 }

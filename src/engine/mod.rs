@@ -11,6 +11,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod cache;
+pub(crate) mod changed;
 pub(crate) mod checkpoint;
 pub(crate) mod cold;
 pub(crate) mod commit;
@@ -131,6 +132,7 @@ pub(crate) struct Engine {
     pub(crate) slots: Arc<SlotTable>,
     pub(crate) source: SegmentSource,
     pub(crate) reads: stats::ReadCounters,
+    pub(crate) revisions: changed::Revisions,
     pub(crate) memory: memory::Memory,
     /// Records of cold segments.
     pub(crate) cache: cache::Cache,

@@ -241,6 +241,7 @@ fn assemble(
         slots,
         source,
         reads: stats::ReadCounters::new(),
+        revisions: super::changed::Revisions::new(),
         memory,
         cache: cache::Cache::new(options),
         passes: durability::Passes::default(),

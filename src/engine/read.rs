@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::hash::KeyHash;
 use crate::index::entry::Location;
 use crate::limits::KEY_LEN_MAX;
-use crate::log::record::Kind;
 use crate::log::slots::Found;
 use crate::packed::check_lengths;
 use crate::value::Pinned;
@@ -120,8 +119,7 @@ impl Engine {
         unsafe {
             let Some(found) = self.record(at, cold)? else { return Ok(None) };
             self.slots.verify(&found)?;
-            let fits = found.raw.is_key(key) && found.raw.header.kind == Kind::Put as u8;
-            Ok(fits.then_some(found))
+            Ok(found.raw.is_put_of(key).then_some(found))
         }
     }
 
@@ -147,7 +145,7 @@ impl Engine {
 
     /// The hash of a key that is read.
     #[inline(always)]
-    fn hash_to_read(&self, key: &[u8]) -> KeyHash {
+    pub(super) fn hash_to_read(&self, key: &[u8]) -> KeyHash {
         match self.placement.rules() {
             None => self.hasher.hash(key),
             Some(_) => self.attend(key),

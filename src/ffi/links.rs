@@ -10,12 +10,31 @@ use super::guard::{guard_free, read, write};
 use super::pointer::{key, out as place};
 use super::status::{warp_status, WARP_NOT_FOUND, WARP_OK};
 use super::value::warp_slice;
-use crate::{Db, Linked};
+use crate::{Db, Linked, Partner, Pinned};
 use std::ffi::c_void;
 
 /// A key's value and those of its partners. One thread at a time.
 pub struct warp_linked {
-    all: Vec<Linked>,
+    all: Vec<Item>,
+}
+
+struct Item {
+    key: Vec<u8>,
+    /// `None` where keys alone were asked for.
+    value: Option<Pinned>,
+    strength: f32,
+}
+
+impl From<Linked> for Item {
+    fn from(Linked { key, value, strength }: Linked) -> Item {
+        Item { key, value: Some(value), strength }
+    }
+}
+
+impl From<Partner> for Item {
+    fn from(Partner { key, strength }: Partner) -> Item {
+        Item { key, value: None, strength }
+    }
 }
 
 /// Link one key to another, in this direction, or change the strength of a link.
@@ -110,6 +129,7 @@ pub unsafe extern "C" fn warp_get_linked(
         // SAFETY: the caller passes that many bytes.
         let key = unsafe { self::key(key, key_len) }?;
         let Some(all) = db.get_linked(key)? else { return Ok(WARP_NOT_FOUND) };
+        let all = all.into_iter().map(Item::from).collect();
         *place = Box::into_raw(Box::new(warp_linked { all }));
         Ok(WARP_OK)
     };
@@ -117,22 +137,53 @@ pub unsafe extern "C" fn warp_get_linked(
     unsafe { read(db, body) }
 }
 
-/// Count the values of a warp_get_linked.
+/// List the partners of a key, whether they and the key exist or not, without their values.
 ///
-///   linked   what warp_get_linked gave; NULL has none
+///   db        an open database
+///   key       key_len bytes, 1 to 65,535
+///   out       receives the partners, their values empty, to free with warp_linked_free; NULL
+///             unless WARP_OK is returned
 ///
-/// Returns the number of values, the key's own included.
+/// Returns
+///   WARP_OK                     listed; there may be none. The key itself is not among them
+///   WARP_ERR_INVALID_ARGUMENT   a NULL or an empty key
+///   WARP_ERR_TOO_LARGE          key over the limit
+#[no_mangle]
+pub unsafe extern "C" fn warp_partners(
+    db: *mut warp_db,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut *mut warp_linked,
+) -> warp_status {
+    let body = |db: &Db| {
+        // SAFETY: the caller passes a place for one pointer.
+        let place = unsafe { place(out, "out") }?.write(std::ptr::null_mut());
+        // SAFETY: the caller passes that many bytes.
+        let key = unsafe { self::key(key, key_len) }?;
+        let all = db.partners(key)?.into_iter().map(Item::from).collect();
+        *place = Box::into_raw(Box::new(warp_linked { all }));
+        Ok(WARP_OK)
+    };
+    // SAFETY: the caller passes an open handle.
+    unsafe { read(db, body) }
+}
+
+/// Count the values of a warp_get_linked or warp_partners.
+///
+///   linked   what one of them gave; NULL has none
+///
+/// Returns the number of values, the key's own included where warp_get_linked gave it.
 #[no_mangle]
 pub unsafe extern "C" fn warp_linked_count(linked: *const warp_linked) -> usize {
     // SAFETY: the caller passes NULL or what `warp_get_linked` made.
     unsafe { linked.as_ref() }.map_or(0, |linked| linked.all.len())
 }
 
-/// Look at one value of a warp_get_linked. The slices hold until warp_linked_free, whatever is
+/// Look at one value of a warp_get_linked or warp_partners. The slices hold until warp_linked_free, whatever is
 /// written or closed meanwhile.
 ///
-///   linked     what warp_get_linked gave
-///   i          0 for the key that was asked for, then its partners, below warp_linked_count
+///   linked     what one of them gave
+///   i          below warp_linked_count; for warp_get_linked 0 is the key that was asked for
 ///   key        receives the key; may be NULL
 ///   value      receives the value; may be NULL
 ///   strength   receives how strong the link is, above 0, up to 1; may be NULL
@@ -158,7 +209,7 @@ pub unsafe extern "C" fn warp_linked_at(
             *key = warp_slice::of(&one.key);
         }
         if let Some(value) = value.as_mut() {
-            *value = warp_slice::of(&one.value);
+            *value = warp_slice::of(one.value.as_deref().unwrap_or_default());
         }
         if let Some(strength) = strength.as_mut() {
             *strength = f64::from(one.strength);
@@ -167,9 +218,10 @@ pub unsafe extern "C" fn warp_linked_at(
     WARP_OK
 }
 
-/// Free what warp_get_linked gave. Any thread may call this, also after warp_close.
+/// Free what warp_get_linked or warp_partners gave. Any thread may call this, also after
+/// warp_close.
 ///
-///   linked   what warp_get_linked gave, or NULL
+///   linked   what one of them gave, or NULL
 #[no_mangle]
 pub unsafe extern "C" fn warp_linked_free(linked: *mut warp_linked) {
     if !linked.is_null() {

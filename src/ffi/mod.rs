@@ -93,6 +93,7 @@
 
 pub mod batch;
 pub mod cas;
+pub mod changed;
 pub mod db;
 pub mod durability;
 pub mod error;

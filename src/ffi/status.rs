@@ -19,6 +19,8 @@ pub const WARP_BUFFER_TOO_SMALL: i32 = 2;
 pub const WARP_CONFLICT: i32 = 3;
 /// The answer needs the disk, and the caller asked not to wait.
 pub const WARP_WOULD_BLOCK: i32 = 4;
+/// The value is still the one that the caller knows.
+pub const WARP_UNCHANGED: i32 = 5;
 /// A NULL, an empty key, an unknown option name, a value out of range, a handle of the parent in
 /// a child of fork.
 pub const WARP_ERR_INVALID_ARGUMENT: i32 = -1;
@@ -61,6 +63,7 @@ fn name(status: warp_status) -> &'static CStr {
         WARP_BUFFER_TOO_SMALL => c"WARP_BUFFER_TOO_SMALL",
         WARP_CONFLICT => c"WARP_CONFLICT",
         WARP_WOULD_BLOCK => c"WARP_WOULD_BLOCK",
+        WARP_UNCHANGED => c"WARP_UNCHANGED",
         WARP_ERR_INVALID_ARGUMENT => c"WARP_ERR_INVALID_ARGUMENT",
         WARP_ERR_IO => c"WARP_ERR_IO",
         WARP_ERR_CORRUPTION => c"WARP_ERR_CORRUPTION",

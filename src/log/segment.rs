@@ -726,6 +726,16 @@ impl Raw {
             && unsafe { is_equal(self.address.add(RECORD_HEADER), key) }
     }
 
+    /// Whether the record is a put of `key`.
+    ///
+    /// # Safety
+    /// See [`Raw::key`].
+    #[inline(always)]
+    pub(crate) unsafe fn is_put_of(&self, key: &[u8]) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.is_key(key) && self.header.kind == Kind::Put as u8 }
+    }
+
     /// The value of the record at `at` if it is a put of `key` and lies within `len` bytes.
     ///
     /// # Safety

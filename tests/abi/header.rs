@@ -14,6 +14,7 @@ const SECTIONS: &[&str] = &[
     "get",
     "value",
     "nowait",
+    "changed",
     "cas",
     "batch",
     "durability",

@@ -80,6 +80,25 @@ static ERL_NIF_TERM linked_list(ErlNifEnv *env, const warp_linked *linked, bool 
     return enif_make_tuple2(env, atoms.ok_, list);
 }
 
+/* partners(db, key): {ok, list}, whether they exist or not */
+NIF(nif_partners) {
+    (void)argc;
+    struct db *handle;
+    ErlNifBinary key;
+    if (!arg_db(env, argv[0], &handle) || !enif_inspect_binary(env, argv[1], &key)) {
+        return enif_make_badarg(env);
+    }
+    warp_db *db = db_enter(handle);
+    if (!db) return fail_closed(env);
+    warp_linked *linked = NULL;
+    warp_status status = warp_partners(db, key.data, key.size, &linked);
+    ERL_NIF_TERM answer =
+        status == WARP_OK ? linked_list(env, linked, false) : fail(env, status);
+    db_leave(handle);
+    warp_linked_free(linked);
+    return answer;
+}
+
 /* get_linked(db, key, values): {ok, list}, the key itself first; not_found */
 NIF(nif_get_linked) {
     (void)argc;

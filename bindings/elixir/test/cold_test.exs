@@ -25,11 +25,14 @@ defmodule WarpEngine.Native.ColdTest do
   end
 
   test "reads of cold keys hold no scheduler", context do
-    assert_quiet(context, ~w(get get_zero_copy get_unless exists multi_get_few multi_get_many))
+    assert_quiet(
+      context,
+      ~w(get get_zero_copy get_unless get_if_changed exists multi_get_few multi_get_many)
+    )
   end
 
   test "cold partners and pages hold no scheduler", context do
-    assert_quiet(context, ~w(get_linked partners stream))
+    assert_quiet(context, ~w(get_linked partners all_partners stream))
   end
 
   test "writes over cold keys hold no scheduler", context do

@@ -264,6 +264,34 @@ defmodule WarpEngine.Native.NativeTest do
     Native.close(db)
   end
 
+  test "get_if_changed tells every value from every other, of all lengths" do
+    db = Native.open!(:memory)
+    assert Native.get_if_changed(db, "k", 0) == :not_found
+
+    for size <- [0, 1, 4096, 4097, 300_000], reduce: 0 do
+      known ->
+        value = :binary.copy("v", size)
+        :ok = Native.put(db, "k", value)
+        assert {:ok, ^value, revision} = Native.get_if_changed(db, "k", known)
+        assert revision != known
+        assert Native.get_if_changed(db, "k", revision) == :unchanged
+        # The same bytes again are another value; so they are after a delete.
+        :ok = Native.put(db, "k", value)
+        assert {:ok, ^value, again} = Native.get_if_changed(db, "k", revision)
+        assert again != revision
+        :ok = Native.delete(db, "k")
+        assert Native.get_if_changed(db, "k", again) == :not_found
+        :ok = Native.put(db, "k", value)
+        assert {:ok, ^value, last} = Native.get_if_changed(db, "k", again)
+        last
+    end
+
+    assert_raise ArgumentError, fn -> Native.get_if_changed(db, "k", -1) end
+    assert_raise ArgumentError, fn -> Native.get_if_changed(db, "k", 0x1_0000_0000_0000_0000) end
+    Native.close(db)
+    assert {:error, %{reason: :closed}} = Native.get_if_changed(db, "k", 0)
+  end
+
   test "get_unless tells every value from every other, of all lengths" do
     db = Native.open!(:memory)
 

@@ -39,6 +39,8 @@ defmodule WarpEngine.Native.SchedulerTest do
     assert_quiet(fn -> Native.get(db, "huge") end)
     large = Native.get!(db, "large 1")
     assert_quiet(fn -> Native.get_unless(db, "large 1", large) end)
+    assert_quiet(fn -> Native.get_if_changed(db, "large 1", 0) end)
+    assert_quiet(fn -> Native.get_if_changed(db, "huge", 0) end)
   end
 
   test "calls that follow each other pay for what they take", %{db: db} do

@@ -11,6 +11,8 @@ Code.require_file("support.exs", __DIR__)
 defmodule Calls do
   @keys 2_000
   @hot 100
+  # So many that none is read often enough to count as hot.
+  @cold 20_000
   # Short, so that a busy neighbour leaves some of them alone.
   @count 1_000
   @rounds 600
@@ -33,8 +35,14 @@ defmodule Calls do
     compare("  encode and the engine's put", "", &engine_put(db, &1), &encode/1)
     loop(&put/1, @keys)
 
-    without_cache(fn ->
-      compare("cosmic_get cold / binary_to_term", 0.8, &get/1, &decode/1)
+    users = for i <- 1..@cold, do: Bench.user(i)
+    :persistent_term.put(:cold, List.to_tuple(for i <- 1..@cold, do: "cold:#{i}"))
+    bytes = Enum.map(users, &:erlang.term_to_binary/1)
+    :persistent_term.put(:bytes, List.to_tuple(bytes))
+    for {user, i} <- Enum.with_index(users), do: WarpEngine.cosmic_put(cold(i), user)
+
+    while_cold(fn ->
+      compare("cosmic_get cold / binary_to_term", 0.8, &get_cold/1, &decode/1)
       compare("  the engine's get and decode", "", &engine_get(db, &1), &decode/1)
     end)
 
@@ -44,7 +52,7 @@ defmodule Calls do
   end
 
   # Gets of keys that are not hot, with a cache that is there: counts halve each second.
-  defp without_cache(fun) do
+  defp while_cold(fun) do
     store = WarpEngine.Store.get()
     cache = WarpEngine.TermCache.new(1_000_000, 4)
     WarpEngine.Store.publish(%{store | cache: cache, heat: WarpEngine.Temperature.new(1)})
@@ -63,25 +71,30 @@ defmodule Calls do
     Bench.row([label, Bench.number(ns / @count), Bench.number(bare / @count), ratio, wanted])
   end
 
-  defp loop(_fun, 0), do: :ok
+  # Each round takes other keys.
+  defp loop(fun, n), do: loop(fun, n, :rand.uniform(@cold))
 
-  defp loop(fun, n) do
-    fun.(n)
-    loop(fun, n - 1)
+  defp loop(_fun, 0, _from), do: :ok
+
+  defp loop(fun, n, from) do
+    fun.(from + n)
+    loop(fun, n - 1, from)
   end
 
   defp key(n), do: elem(:persistent_term.get(:keys), rem(n, @keys))
   defp user(n), do: elem(:persistent_term.get(:users), rem(n, @keys))
-  defp bytes(n), do: elem(:persistent_term.get(:bytes), rem(n, @keys))
+  defp cold(n), do: elem(:persistent_term.get(:cold), rem(n, @cold))
+  defp bytes(n), do: elem(:persistent_term.get(:bytes), rem(n, @cold))
 
   defp put(n), do: {:ok, :stored, _, _} = WarpEngine.cosmic_put(key(n), user(n))
   defp get(n), do: {:ok, _, _, _} = WarpEngine.cosmic_get(key(n))
+  defp get_cold(n), do: {:ok, _, _, _} = WarpEngine.cosmic_get(cold(n))
   defp encode(n), do: :erlang.term_to_binary(user(n))
   defp decode(n), do: :erlang.binary_to_term(bytes(n))
   defp engine_put(db, n), do: :ok = WarpEngine.Native.put(db, key(n), encode(n))
 
   defp engine_get(db, n) do
-    {:ok, bytes} = WarpEngine.Native.get(db, key(n))
+    {:ok, bytes} = WarpEngine.Native.get(db, cold(n))
     :erlang.binary_to_term(bytes)
   end
 end

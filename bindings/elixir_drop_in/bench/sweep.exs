@@ -27,7 +27,8 @@ defmodule Sweep do
   def run(seconds) do
     # A persistent term is read by every process and copied to none.
     :persistent_term.put(:users, List.to_tuple(for i <- 1..1_000, do: Bench.user(i)))
-    for n <- 1..@users, do: put(n)
+    # All keys: `key/1` goes round at @users.
+    for n <- 0..(@users - 1), do: put(n)
     IO.puts("#{Bench.machine()}; #{@users} users, #{seconds} s a cell; operations a second\n")
     Bench.row(["processes", "target", "put", "get", "mixed", "a core", "mailbox", "BEAM MB"], 10)
 

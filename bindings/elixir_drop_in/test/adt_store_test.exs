@@ -16,7 +16,7 @@ defmodule EnhancedADT.StoreTest do
 
   test "annotations place the value and link it with its group" do
     city = fresh("city")
-    [a, b] = [fresh("customer"), fresh("customer")]
+    [a, b] = [fresh("resident"), fresh("resident")]
 
     assert {:ok, :stored, :hot_data, _} =
              Translators.cosmic_put_from_adt(a, Customer.new("a", :hot, city, 0.7, 3))

@@ -77,8 +77,8 @@ defmodule WarpEngine.KillTest do
   # Both directions, or none: but it was acknowledged, so both.
   defp assert_linked(db, a, b) do
     for {from, to} <- [{a, b}, {b, a}] do
-      {:ok, bytes} = Native.get(db, WarpEngine.Key.reserved("link", WarpEngine.Key.encode(from)))
-      assert is_map_key(:erlang.binary_to_term(bytes), to)
+      {:ok, partners} = Native.Links.all(db, WarpEngine.Key.encode(from))
+      assert {WarpEngine.Key.encode(to), 0.5} in partners
     end
   end
 

@@ -160,22 +160,107 @@ defmodule WarpEngine.LifetimeTest do
 
   test "entropy shows a skew that is there, and stays quiet without one" do
     {:ok, _} = EntropyMonitor.create_monitor(:skew, persistence_enabled: false)
-    for i <- 1..5_000, do: WarpEngine.cosmic_put("even:#{i}", i)
-    Process.sleep(1_010)
-    even = EntropyMonitor.get_entropy_metrics(:skew)
-    assert even.disorder_index < 0.05
-    refute even.rebalancing_recommended
-    assert EntropyMonitor.trigger_rebalancing(:skew) == {:error, :rebalancing_not_needed}
 
-    for i <- 1..5_000, do: WarpEngine.cosmic_put("one key", i)
-    Process.sleep(1_010)
-    skewed = EntropyMonitor.get_entropy_metrics(:skew)
-    assert skewed.disorder_index > 0.9
-    assert skewed.rebalancing_recommended
-    assert skewed.shannon_entropy < even.shannon_entropy
-    assert [text] = EntropyMonitor.get_cosmic_analytics(:skew).recommendations
-    assert text =~ "concentrated"
+    while_busy(&"even:#{rem(&1, 5_000)}", fn ->
+      assert eventually(fn -> EntropyMonitor.get_entropy_metrics(:skew).system_temperature > 0 end)
+
+      Process.sleep(500)
+      even = EntropyMonitor.get_entropy_metrics(:skew)
+      assert even.disorder_index < 0.1
+      assert_in_delta even.shannon_entropy, :math.log2(24), 0.5
+      refute even.rebalancing_recommended
+      assert EntropyMonitor.trigger_rebalancing(:skew) == {:error, :rebalancing_not_needed}
+    end)
+
+    while_busy(fn _ -> "one key" end, fn ->
+      assert eventually(fn -> EntropyMonitor.get_entropy_metrics(:skew).disorder_index > 0.8 end)
+
+      assert eventually(fn ->
+               EntropyMonitor.get_entropy_metrics(:skew).rebalancing_recommended
+             end)
+
+      assert [text | _] = EntropyMonitor.get_cosmic_analytics(:skew).recommendations
+      assert text =~ "concentrated"
+    end)
+
     assert EntropyMonitor.shutdown_monitor(:skew) == :ok
+  end
+
+  test "a rebalancing moves what the engine says it moves, and no value changes" do
+    with_config([data_root: tmp_path()], fn ->
+      db = Store.get().db
+      for i <- 1..5_000, do: WarpEngine.cosmic_put("moved:#{i}", i)
+      # All slots of half of the shards to shard 0.
+      for slot <- 0..4095, rem(slot, 2) == 1, do: Native.Placement.move_slot!(db, slot, 0)
+      before = WarpEngine.get_spacetime_shard_metrics()
+      assert before.shard_0.data_items > 2_000
+      keys = Enum.sum(for {_, %{data_items: n}} <- before, do: n)
+
+      assert {:ok, report} = WarpEngine.trigger_entropy_rebalancing(force_rebalancing: true)
+      assert report.slots_moved > 0
+      moved = WarpEngine.get_spacetime_shard_metrics()
+      gained = for {name, %{data_items: n}} <- moved, n > before[name].data_items, do: name
+      assert Enum.sort(report.shards_affected) == Enum.sort(gained)
+      assert report.data_items_moved == before.shard_0.data_items - moved.shard_0.data_items
+      assert_in_delta report.energy_cost, report.data_items_moved / keys, 1.0e-9
+      assert report.final_entropy > report.initial_entropy
+      for i <- 1..5_000, do: assert({:ok, ^i, _, _} = WarpEngine.cosmic_get("moved:#{i}"))
+
+      for slot <- 0..4095, do: Native.Placement.move_slot!(db, slot, 3)
+      assert {:ok, report} = WarpEngine.force_gravitational_rebalancing()
+      assert %{successful_migrations: slots, failed_migrations: 0} = report
+      assert slots > 0
+      left = WarpEngine.get_spacetime_shard_metrics().shard_3.data_items
+      assert Enum.sum(for {:ok, %{items: n}} <- report.migration_results, do: n) == keys - left
+      assert left < keys
+
+      for slot <- 0..4095, do: Native.Placement.move_slot!(db, slot, 3)
+      assert {:ok, report} = WarpEngine.force_cosmic_rebalancing()
+      moved = WarpEngine.get_spacetime_shard_metrics()
+      assert report.data_migrated == keys - moved.shard_3.data_items
+      assert report.data_migrated > 0
+      gained = for {name, %{data_items: n}} when n > 0 <- moved, name != :shard_3, do: name
+      assert Enum.sort(report.rebalanced_shards) == Enum.sort(gained)
+      for i <- 1..5_000, do: assert({:ok, ^i, _, _} = WarpEngine.cosmic_get("moved:#{i}"))
+    end)
+  end
+
+  test "the demon rebalances by itself, once" do
+    with_config([data_root: tmp_path()], fn ->
+      db = Store.get().db
+      for slot <- 0..4095, do: Native.Placement.move_slot!(db, slot, 0)
+
+      {:ok, _} =
+        EntropyMonitor.create_monitor(:demon, monitoring_interval: 50, persistence_enabled: false)
+
+      while_busy(&"demon:#{rem(&1, 5_000)}", fn ->
+        assert eventually(
+                 fn ->
+                   EntropyMonitor.get_cosmic_analytics(:demon).maxwell_demon_stats.slots_moved > 0
+                 end,
+                 15_000
+               )
+      end)
+
+      assert %{enabled: true, rebalancings: 1} =
+               EntropyMonitor.get_cosmic_analytics(:demon).maxwell_demon_stats
+
+      EntropyMonitor.shutdown_monitor(:demon)
+    end)
+  end
+
+  # Runs `fun` while a process puts under the keys that `key` gives.
+  defp while_busy(key, fun) do
+    busy =
+      Task.async(fn ->
+        for i <- Stream.iterate(1, &(&1 + 1)), do: WarpEngine.cosmic_put(key.(i), i)
+      end)
+
+    try do
+      fun.()
+    after
+      Task.shutdown(busy, :brutal_kill)
+    end
   end
 
   test "the monitor appends to its time series" do

@@ -1,7 +1,8 @@
 defmodule WarpEngine.LinkTest do
   use ExUnit.Case
   import WarpEngine.Support
-  alias WarpEngine.{Associations, QuantumIndex, Store}
+  alias WarpEngine.{Associations, Key, QuantumIndex, Store}
+  alias WarpEngine.Native.{Links, Placement}
 
   test "a get of a key brings what is linked to it, in the order of strength" do
     [a, b, c] = for name <- ~w(a b c), do: fresh(name)
@@ -90,16 +91,80 @@ defmodule WarpEngine.LinkTest do
   end
 
   test "links are bounded, the weakest go first" do
-    with_config([max_links: 5], fn ->
-      hub = fresh("hub")
-      for i <- 1..10, do: QuantumIndex.create_entanglement(hub, ["spoke:#{i}"], i / 10)
-      strengths = for {_, strength} <- Associations.partners(Store.get(), hub), do: strength
-      assert strengths == [1.0, 0.9, 0.8, 0.7, 0.6]
+    hub = fresh("hub")
+    for i <- 1..40, do: QuantumIndex.create_entanglement(hub, ["spoke:#{i}"], i / 100)
+    strengths = for {_, strength} <- Associations.partners(Store.get(), hub), do: strength
+    assert strengths == Enum.map(40..9, &(&1 / 100))
+    # One that is weaker than all of them does not come in; the partner keeps its side.
+    QuantumIndex.create_entanglement(hub, ["weak spoke"], 0.01)
+    assert length(Associations.partners(Store.get(), hub)) == 32
+    assert Associations.partners(Store.get(), "weak spoke") == [{hub, 0.01}]
+    # A link that is there takes another strength.
+    QuantumIndex.create_entanglement(hub, ["spoke:9"], 0.99)
+    assert [{"spoke:9", 0.99} | _] = Associations.partners(Store.get(), hub)
+  end
+
+  test "any term is a partner, and the engine has the links" do
+    [a, b] = [{:pair, System.unique_integer()}, fresh("b")]
+    long = :binary.copy("long", 20_000)
+    for key <- [a, b, long], do: WarpEngine.cosmic_put(key, :value)
+    QuantumIndex.create_entanglement(b, [a, long], 0.5)
+    {:ok, %{quantum_data: data}} = WarpEngine.quantum_get(b)
+    assert data.entangled_items[a] == {:ok, :value, :warm_data}
+    # A key that is kept by its hash is found, by its hash.
+    assert data.entangled_items[Key.encode(long)] == {:ok, :value, :warm_data}
+    ekey = Key.encode(a)
+    assert {:ok, [{^b, bytes, 1.0}, {^ekey, _, 0.5} | _]} = Links.get_linked(Store.get().db, b)
+    assert {:ok, _, :value, _} = WarpEngine.Record.decode(bytes)
+  end
+
+  test "a pattern rule is the engine's, one that a later configuration lacks goes" do
+    db = fn -> Store.get().db end
+    patterns = fn -> for rule <- Placement.rules!(db.()), do: rule.patterns end
+    builtin = patterns.()
+    assert ["user:*", "profile:*", "settings:*", "sessions:*"] in builtin
+    refute Enum.any?(Placement.rules!(db.()), & &1.place)
+    # One of somebody else's.
+    Placement.add_rule!(db.(), ["theirs:*", "others:*"])
+
+    with_config([entanglement_rules: [{"user:*", ["cart:*"]}], place_groups: true], fn ->
+      assert patterns.() == [["theirs:*", "others:*"], ["user:*", "cart:*"]]
+      assert Enum.all?(Placement.rules!(db.()), & &1.place)
+      assert Placement.shard_of(db.(), "user:7") == Placement.shard_of(db.(), "cart:7")
     end)
+
+    assert Enum.sort(patterns.()) == Enum.sort([["theirs:*", "others:*"] | builtin])
+    Placement.remove_rule!(db.(), "theirs:*")
+  end
+
+  test "a target that two rules name is a partner by both" do
+    for kind <- ["post", "article"] do
+      key = fresh(kind)
+      [_, id] = String.split(key, ":")
+      WarpEngine.cosmic_put(key, 1)
+      WarpEngine.cosmic_put("author:#{id}", 2)
+      {:ok, %{quantum_data: data}} = WarpEngine.quantum_get(key)
+      assert data.entangled_items["author:#{id}"] == {:ok, 2, :warm_data}
+    end
+  end
+
+  test "rules that the engine cannot have are refused by name" do
+    for rule <- [
+          {"user", ["profile:*"]},
+          {"user:*", ["profile"]},
+          {"*:*", ["a:*"]},
+          {"a:*", []},
+          :a
+        ] do
+      assert {:error, {:refused_options, [entanglement_rules: text]}} =
+               WarpEngine.Config.new(entanglement_rules: [rule])
+
+      assert text =~ "one star"
+    end
   end
 
   test "links made by many processes at once are all there, and there after a restart" do
-    [hub | spokes] = for i <- 0..40, do: fresh("many#{i}")
+    [hub | spokes] = for i <- 0..30, do: fresh("many#{i}")
 
     tasks =
       for spoke <- spokes,
@@ -109,6 +174,7 @@ defmodule WarpEngine.LinkTest do
     partners = Associations.partners(Store.get(), hub)
     assert Enum.sort(for {key, _} <- partners, do: key) == Enum.sort(spokes)
     {:ok, :restarted} = WarpEngine.Application.restart_universe()
-    assert Associations.partners(Store.get(), hub) == partners
+    # Of equal strength, in any order.
+    assert Enum.sort(Associations.partners(Store.get(), hub)) == Enum.sort(partners)
   end
 end

@@ -96,7 +96,9 @@ defmodule WarpEngine.ValueTest do
     for _ <- 1..2_000, do: WarpEngine.cosmic_get(busy)
     assert {:ok, 1, :hot_data, _} = WarpEngine.cosmic_get(busy)
     assert {:ok, 1, :cold_data, _} = WarpEngine.cosmic_get(idle)
-    assert {:ok, :stored, :hot_data, _} = WarpEngine.cosmic_put(busy, 2)
+    # A put says what it was told, and the key stays as hot as it is.
+    assert {:ok, :stored, :cold_data, _} = WarpEngine.cosmic_put(busy, 2, access_pattern: :cold)
+    assert {:ok, 2, :hot_data, _} = WarpEngine.cosmic_get(busy)
   end
 
   test "metadata is kept with the value and goes with it" do
@@ -188,7 +190,8 @@ defmodule WarpEngine.ValueTest do
     busy(keys, value, 20)
     before = memory()
     busy(keys, value, 200)
-    assert memory() - before < 20_000_000
+    # What one scheduler frees for another is freed a moment later.
+    assert eventually(fn -> memory() - before < 20_000_000 end)
 
     for pid <- [Process.whereis(WarpEngine), Process.whereis(WarpEngine.Supervisor)] do
       assert Process.info(pid, :message_queue_len) == {:message_queue_len, 0}

@@ -35,7 +35,7 @@ defmodule WarpEngine.Native do
 
   | call | inline | dirty I/O |
   | --- | --- | --- |
-  | `get`, `get_unless`, `exists?` | value in memory, up to 256 KiB (64 KiB of an older value) | value on the disk, or larger |
+  | `get`, `get_unless`, `get_if_changed`, `exists?` | value in memory, up to 256 KiB (64 KiB of an older value) | value on the disk, or larger |
   | `get` with `zero_copy: true` | value in memory, of any size | value on the disk |
   | `multi_get` | up to 16 keys in memory, 256 KiB copied in all | more, or on the disk |
   | `put`, `delete`, `compare_and_swap` | up to 16 KiB | larger, or where the write would wait |
@@ -65,6 +65,9 @@ defmodule WarpEngine.Native do
   @type key :: binary
   @type value :: binary
   @type error :: {:error, Error.t()}
+
+  @typedoc "Tells a value of a key from every other, see `get_if_changed/3`."
+  @type revision :: non_neg_integer
 
   @typedoc "Stands for all writes that were acknowledged before `token/1` gave it."
   @type token :: non_neg_integer
@@ -247,6 +250,30 @@ defmodule WarpEngine.Native do
   @spec get_unless(db, key, value) :: :unchanged | {:ok, value} | :not_found | error
   def get_unless(db, key, known) when is_binary(key) and is_binary(known) do
     Nif.get_unless(ref(db), key, known)
+  end
+
+  @doc """
+  The value of a key with its revision, unless the revision is still the one that an earlier call
+  gave; 0 is none. What is unchanged is not copied, nor looked at: it costs the look-up alone.
+
+  For callers that keep what they made of a value. A revision belongs to one value, from its put
+  until the next write of the key, and to this opening of the database: after that every value
+  counts as changed, once.
+
+      iex> db = WarpEngine.Native.open!(:memory)
+      iex> WarpEngine.Native.put(db, "key", "value")
+      iex> {:ok, "value", revision} = WarpEngine.Native.get_if_changed(db, "key", 0)
+      iex> WarpEngine.Native.get_if_changed(db, "key", revision)
+      :unchanged
+      iex> WarpEngine.Native.put(db, "key", "value")
+      iex> {:ok, "value", another} = WarpEngine.Native.get_if_changed(db, "key", revision)
+      iex> another == revision
+      false
+  """
+  @spec get_if_changed(db, key, revision) ::
+          :unchanged | {:ok, value, revision} | :not_found | error
+  def get_if_changed(db, key, revision) when is_binary(key) and is_integer(revision) do
+    Nif.get_if_changed(ref(db), key, revision)
   end
 
   @doc """

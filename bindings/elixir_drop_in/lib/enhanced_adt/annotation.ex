@@ -11,6 +11,10 @@ defmodule EnhancedADT.Annotation do
   | `:quantum_entanglement_group` | as it is | the key is linked to the last 8 keys of its group |
   | `:quantum_entanglement_potential` | a number, clamped to 0..1; others are 0.5 | strength of these links |
   | others | as it is | nothing; `extract_physics_context/1` gives it |
+
+  A temperature goes down to the engine as the hint of the put, and a link is the engine's. None
+  becomes a placement rule: those are patterns of keys, for the whole database, and an annotation is
+  about one value. `:place_groups` of the configuration places by pattern.
   """
 
   @doc """

@@ -35,7 +35,7 @@ defmodule EnhancedADT.Linked do
     with %Store{} = store <- Store.get() do
       ekey = Key.encode(key)
       hint = Temperature.hint(options)
-      class = Temperature.at_put(store.heat, Temperature.hash(ekey), start, hint)
+      class = Temperature.at_put(hint)
       stamp = Record.stamp(class, Temperature.tick(store.heat, start))
       generation = :rand.uniform(1 <<< 48)
       {root, {count, batch}} = nodes(structure, key, generation, stamp)

@@ -36,7 +36,7 @@ defmodule EnhancedADT.WarpEngineIntegration.Translators do
 
   defp join(key, %module{}, context) do
     case Annotation.group(context) do
-      {group, strength} -> Associations.change({:join, {module, group}, key, strength})
+      {group, strength} -> Associations.join({module, group}, key, strength)
       nil -> :ok
     end
   end
@@ -94,7 +94,7 @@ defmodule EnhancedADT.WarpEngineIntegration.Translators do
         options = value |> Annotation.of() |> Annotation.put_options() |> Keyword.merge(options)
         ekey = Key.encode(key)
         hint = Temperature.hint(options)
-        class = Temperature.at_put(store.heat, Temperature.hash(ekey), start, hint)
+        class = Temperature.at_put(hint)
         stamp = Record.stamp(class, Temperature.tick(store.heat, start))
         bytes = Record.encode(stamp, value, options[:custom_metadata])
         {Temperature.shard(class), Batch.put(batch, ekey, bytes)}

@@ -73,7 +73,8 @@ defmodule WarpEngine.Application do
         entropy_threshold: Config.get(config, :entropy_threshold),
         vacuum_stability_checks: Config.get(config, :vacuum_stability_checks),
         persistence_enabled: Config.get(config, :entropy_persistence),
-        analytics_enabled: Config.get(config, :entropy_analytics)
+        analytics_enabled: Config.get(config, :entropy_analytics),
+        enable_maxwell_demon: Config.get(config, :enable_maxwell_demon)
       ]
 
       [
@@ -108,7 +109,7 @@ defmodule WarpEngine.Application do
   @doc """
   Sets a key of the configuration. It counts from the next start, see `restart_universe/0`.
 
-      iex> WarpEngine.Application.put_config(:max_links, 64)
+      iex> WarpEngine.Application.put_config(:place_groups, false)
       :ok
   """
   @spec put_config(atom, term) :: :ok

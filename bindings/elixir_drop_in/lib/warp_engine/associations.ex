@@ -1,30 +1,27 @@
 defmodule WarpEngine.Associations do
   @moduledoc """
-  Links between keys, kept in the database: what the original calls entanglement.
+  Links between keys: what the original calls entanglement.
 
-  The engine will have links of its own. Until then they are ordinary records below reserved keys
-  (see `WarpEngine.Key.reserved/2`), and this module, which is all that knows of them, is what the
-  engine's calls replace:
+  The links, their strengths and the pattern rules are the engine's own
+  (`WarpEngine.Native.Links`, `WarpEngine.Native.Placement`): they are part of the database, and a
+  link that was acknowledged is as durable as a put. What the engine has no place for is kept beside
+  them, below reserved keys (see `WarpEngine.Key.reserved/2`):
 
-      link:KEY      %{partner => strength}, both directions, at most `:max_links` of a key
       entity:KEY    the entanglement that was created last with KEY as its primary
       group:TERM    the last keys that joined a group
-      summary:      %{entanglements, relationships, strength, collapsed}
+      rules:        the pattern rules that this application has added
 
-  A change is one batch of the engine: all of it is there after a crash or none, and the summary
-  fits the links. Changes are made one after the other by `WarpEngine.Owner`; reads ask nobody.
+  A link is made before the entanglement's record, and both are there before the call returns. A
+  crash in between leaves links that nobody was told of.
 
-  Pattern rules (`"user:*"` with `["profile:*"]`) need no records: they are applied to a key when
-  its partners are asked for, to every key. What is after the first `:` of the key takes the place
-  of the target's star. A rule's strength is 0.8; a link's own strength goes before it.
+  The engine keeps 32 links of a key; to make room the weakest goes. Strengths are kept in single
+  precision, so they come back rounded to six digits. A link of strength 0 is none.
   """
 
   alias WarpEngine.{Config, Key, Native, Store}
-  alias WarpEngine.Native.Batch
+  alias WarpEngine.Native.{Links, Placement}
 
-  @rule_strength 0.8
   @group_members 8
-  @summary %{entanglements: 0, relationships: 0, strength: 0.0, collapsed: 0}
 
   @type entanglement :: %{
           id: String.t(),
@@ -37,81 +34,60 @@ defmodule WarpEngine.Associations do
           quantum_state: :superposition | :collapsed,
           metadata: map
         }
-  @type change ::
-          {:create, term, [term], number, map}
-          | {:remove, term, :all | [term]}
-          | {:observe, term}
-          | {:join, term, term, number}
 
   ## Reading
 
   @doc """
-  Partners of a key with their strengths, the strongest first: links, then what the rules say.
+  Partners of a key with their strengths: links, the strongest first, then what the rules say, with
+  strength 1.0.
 
       iex> WarpEngine.Associations.partners(WarpEngine.Store.get(), "user:partners-doc")
-      [{"profile:partners-doc", 0.8}, {"sessions:partners-doc", 0.8}, {"settings:partners-doc", 0.8}]
+      [{"profile:partners-doc", 1.0}, {"settings:partners-doc", 1.0}, {"sessions:partners-doc", 1.0}]
   """
-  @spec partners(Store.t(), term) :: [{term, number}]
+  @spec partners(Store.t(), term) :: [{term, float}]
   def partners(store, key) do
-    ruled = for partner <- by_rule(store.config, key), do: {partner, @rule_strength}
-
-    case read(store, :link, key, %{}) do
-      links when map_size(links) == 0 -> ruled
-      links -> ruled |> Map.new() |> Map.merge(links) |> Enum.sort_by(fn {k, s} -> {-s, k} end)
-    end
+    for {ekey, strength} <- linked(store, Key.encode(key)), do: {Key.decode(ekey), strength}
   end
 
   @doc """
-  Keys that the rules join to a key.
+  The same with the engine's keys.
 
-      iex> {:ok, config} = WarpEngine.Config.new([])
-      iex> WarpEngine.Associations.by_rule(config, "order:7")
-      ["customer:7", "payment:7", "products:7"]
-      iex> WarpEngine.Associations.by_rule(config, {:order, 7})
+      iex> WarpEngine.Associations.linked(WarpEngine.Store.get(), "nothing is linked")
       []
   """
-  @spec by_rule(Config.t(), term) :: [String.t()]
-  def by_rule(config, key) when is_binary(key) do
-    with [_ | _] = rules <- config.split_rules,
-         [_, group] <- :binary.split(key, ":"),
-         [_ | _] = targets <- targets(rules, key, group) do
-      targets |> Enum.sort() |> Enum.dedup() |> List.delete(key)
-    else
-      _ -> []
+  @spec linked(Store.t(), binary) :: [{binary, float}]
+  def linked(store, ekey) do
+    case Links.all(store.db, ekey) do
+      {:ok, partners} ->
+        partners = for {to, strength} <- partners, do: {to, Float.round(strength, 6)}
+        partners ++ for to <- directed(store.config, ekey), do: {to, 1.0}
+
+      {:error, _} ->
+        []
     end
   end
 
-  def by_rule(_config, _key), do: []
+  # What the engine's rules cannot say, see WarpEngine.Config.divide/1.
+  defp directed(%{directed: []}, _ekey), do: []
 
-  defp targets(rules, key, group) do
-    for {pattern, targets} <- rules, fits?(pattern, key), {prefix, suffix} <- targets do
-      if suffix, do: <<prefix::binary, group::binary, suffix::binary>>, else: prefix
-    end
+  defp directed(%{directed: directed}, ekey) do
+    for {{prefix, suffix}, {before, rest}} <- directed,
+        group = group(ekey, prefix, suffix),
+        do: <<before::binary, group::binary, rest::binary>>
   end
 
-  @doc """
-  Whether a key fits a pattern with at most one star.
+  defp group(key, prefix, suffix) do
+    {first, last} = {byte_size(prefix), byte_size(suffix)}
+    middle = byte_size(key) - first - last
 
-      iex> WarpEngine.Associations.matches?("user:*:draft", "user:7:draft")
-      true
-      iex> WarpEngine.Associations.matches?("user:*", "users:7")
-      false
-  """
-  @spec matches?(String.t(), String.t()) :: boolean
-  def matches?(pattern, key), do: pattern |> Config.split() |> fits?(key)
+    case key do
+      <<^prefix::binary-size(first), group::binary-size(middle), ^suffix::binary-size(last)>>
+      when middle > 0 ->
+        group
 
-  defp fits?({text, nil}, key), do: text == key
-
-  defp fits?({prefix, suffix}, key) do
-    before = byte_size(prefix)
-    last = byte_size(suffix)
-    middle = byte_size(key) - before - last
-
-    middle >= 0 and
-      match?(
-        <<^prefix::binary-size(before), _::binary-size(middle), ^suffix::binary-size(last)>>,
-        key
-      )
+      _ ->
+        nil
+    end
   end
 
   @doc """
@@ -121,10 +97,10 @@ defmodule WarpEngine.Associations do
       nil
   """
   @spec entanglement(Store.t(), term) :: entanglement | nil
-  def entanglement(store, primary), do: read(store, :entity, primary, nil)
+  def entanglement(store, primary), do: primary |> entity() |> read(store) |> elem(1)
 
   @doc """
-  Counts over all links.
+  Counts over all entanglements, which are read for it, and the number of links in the engine.
 
       iex> summary = WarpEngine.Associations.summary(WarpEngine.Store.get())
       iex> is_integer(summary.relationships)
@@ -136,7 +112,29 @@ defmodule WarpEngine.Associations do
           strength: float,
           collapsed: non_neg_integer
         }
-  def summary(store), do: Map.merge(@summary, read(store, :summary, "", %{}))
+  def summary(store) do
+    none = %{entanglements: 0, relationships: relationships(store), strength: 0.0, collapsed: 0}
+
+    for {_, bytes} <- Native.stream(store.db, prefix: Key.reserved("entity", "")), reduce: none do
+      sum ->
+        entity = :erlang.binary_to_term(bytes)
+        collapsed = if entity.quantum_state == :collapsed, do: 1, else: 0
+
+        %{
+          sum
+          | entanglements: sum.entanglements + 1,
+            strength: sum.strength + entity.strength,
+            collapsed: sum.collapsed + collapsed
+        }
+    end
+  end
+
+  defp relationships(store) do
+    case Native.stats_json(store.db) do
+      {:ok, json} -> WarpEngine.JSON.decode!(json)["links"]["by_hand"]
+      {:error, _} -> 0
+    end
+  end
 
   ## Changing
 
@@ -156,98 +154,192 @@ defmodule WarpEngine.Associations do
   defp text(key), do: inspect(key, limit: :infinity)
 
   @doc """
-  Has a change made by the owner.
+  Links a key to others, both ways, and keeps the entanglement's record.
 
-      iex> WarpEngine.Associations.change({:create, "assoc-doc", ["partner"], 0.5, %{}})
+      iex> WarpEngine.Associations.create("assoc-doc", ["partner"], 0.5, %{})
       :ok
       iex> WarpEngine.Associations.partners(WarpEngine.Store.get(), "partner")
       [{"assoc-doc", 0.5}]
   """
-  @spec change(change) :: :ok | {:error, Native.Error.t()}
-  def change(change) do
-    GenServer.call(WarpEngine, {:associate, change}, :infinity)
-  catch
-    :exit, _ -> {:error, Store.not_running()}
-  end
+  @spec create(term, [term], number, map) :: :ok | {:error, Native.Error.t()}
+  def create(primary, keys, strength, metadata) do
+    with_store(fn store ->
+      keys = keys |> Enum.uniq() |> List.delete(primary)
 
-  @doc false
-  @spec apply_change(Store.t() | nil, change) :: :ok | {:error, Native.Error.t()}
-  def apply_change(nil, _change), do: {:error, Store.not_running()}
-
-  def apply_change(store, {:create, primary, keys, strength, metadata}) do
-    keys = keys |> Enum.uniq() |> List.delete(primary)
-    before = entanglement(store, primary)
-    entity = new_entity(primary, keys, strength, metadata)
-    {links, grown} = link(store, primary, Map.new(keys, &{&1, strength}))
-
-    commit(store, [{:entity, primary, entity} | links], fn summary ->
-      %{
-        entanglements: summary.entanglements + if(before, do: 0, else: 1),
-        relationships: summary.relationships + grown,
-        strength: summary.strength + strength - if(before, do: before.strength, else: 0.0),
-        collapsed: summary.collapsed - if(collapsed?(before), do: 1, else: 0)
-      }
+      with :ok <- tie_all(store, primary, keys, strength) do
+        entity = new_entity(primary, keys, strength, metadata)
+        Native.put(store.db, entity(primary), :erlang.term_to_binary(entity))
+      end
     end)
   end
 
-  def apply_change(store, {:remove, primary, which}) do
-    links = read(store, :link, primary, %{})
-    gone = if which == :all, do: Map.keys(links), else: which
-    gone = Enum.filter(gone, &is_map_key(links, &1))
-    {others, removed} = unlink(store, primary, gone)
-    kept = Map.drop(links, gone)
-    before = if map_size(kept) == 0, do: entanglement(store, primary)
-    changes = [{:link, primary, kept} | others]
-    changes = if before, do: [{:entity, primary, nil} | changes], else: changes
+  @doc """
+  Removes the links of a key to some keys, or all that it has by hand, both ways; with the last key
+  of its entanglement the record goes.
 
-    commit(store, changes, fn summary ->
-      %{
-        entanglements: summary.entanglements - if(before, do: 1, else: 0),
-        relationships: summary.relationships - removed - length(gone),
-        strength: summary.strength - if(before, do: before.strength, else: 0.0),
-        collapsed: summary.collapsed - if(collapsed?(before), do: 1, else: 0)
-      }
+      iex> WarpEngine.Associations.create("assoc-gone", ["other"], 0.5, %{})
+      iex> WarpEngine.Associations.remove("assoc-gone", :all)
+      :ok
+      iex> WarpEngine.Associations.partners(WarpEngine.Store.get(), "other")
+      []
+  """
+  @spec remove(term, :all | [term]) :: :ok | {:error, Native.Error.t()}
+  def remove(primary, which) do
+    with_store(fn store ->
+      ekey = Key.encode(primary)
+      there = for {to, _} <- linked(store, ekey), do: to
+      gone = if which == :all, do: there, else: Enum.map(which, &Key.encode/1)
+
+      with :ok <- each(gone, &untie(store, ekey, &1)) do
+        forget(store, primary, there -- gone)
+      end
     end)
   end
 
-  def apply_change(store, {:observe, primary}) do
-    case entanglement(store, primary) do
-      nil ->
-        :ok
-
-      entity ->
-        new? = not collapsed?(entity)
-
-        entity = %{
-          entity
-          | quantum_state: :collapsed,
-            observation_count: entity.observation_count + 1,
-            last_observed: System.system_time(:millisecond)
-        }
-
-        commit(store, [{:entity, primary, entity}], fn summary ->
-          %{summary | collapsed: summary.collapsed + if(new?, do: 1, else: 0)}
-        end)
-    end
-  end
-
-  def apply_change(store, {:join, group, key, strength}) do
-    members = read(store, :group, group, [])
-
-    if key in members do
+  # The record goes with the last key that it names.
+  defp forget(store, primary, left) do
+    with %{entangled_keys: keys} <- entanglement(store, primary),
+         false <- Enum.any?(keys, &(Key.encode(&1) in left)),
+         :not_found <- Native.delete(store.db, entity(primary)) do
       :ok
     else
-      {links, grown} = link(store, key, Map.new(members, &{&1, strength}))
-      members = Enum.take([key | members], @group_members)
-
-      commit(store, [{:group, group, members} | links], fn summary ->
-        %{summary | relationships: summary.relationships + grown}
-      end)
+      {:error, error} -> {:error, error}
+      _ -> :ok
     end
   end
 
-  defp collapsed?(nil), do: false
-  defp collapsed?(entity), do: entity.quantum_state == :collapsed
+  @doc """
+  Counts an observation of a key's entanglement, if it has one.
+
+      iex> WarpEngine.Associations.observe("nothing was created")
+      :ok
+  """
+  @spec observe(term) :: :ok | {:error, Native.Error.t()}
+  def observe(primary) do
+    with_store(fn store ->
+      update(store, entity(primary), fn
+        nil ->
+          nil
+
+        entity ->
+          %{
+            entity
+            | quantum_state: :collapsed,
+              observation_count: entity.observation_count + 1,
+              last_observed: System.system_time(:millisecond)
+          }
+      end)
+    end)
+  end
+
+  @doc """
+  Links a key to the last #{@group_members} that joined a group before it.
+
+      iex> WarpEngine.Associations.join(:join_doc, "member 1", 0.5)
+      iex> WarpEngine.Associations.join(:join_doc, "member 2", 0.5)
+      :ok
+      iex> WarpEngine.Associations.partners(WarpEngine.Store.get(), "member 1")
+      [{"member 2", 0.5}]
+  """
+  @spec join(term, term, number) :: :ok | {:error, Native.Error.t()}
+  def join(group, key, strength) do
+    with_store(fn store ->
+      name = Key.reserved("group", Key.encode(group))
+      {_, members} = read(name, store)
+
+      with :ok <- tie_all(store, key, List.delete(members || [], key), strength) do
+        update(store, name, fn members ->
+          members = members || []
+          if key in members, do: members, else: Enum.take([key | members], @group_members)
+        end)
+      end
+    end)
+  end
+
+  @doc """
+  Gives the database the pattern rules of a configuration, and takes away those of an earlier one.
+
+      iex> store = WarpEngine.Store.get()
+      iex> WarpEngine.Associations.apply_rules(store.db, store.config)
+      :ok
+  """
+  @spec apply_rules(Native.t(), Config.t()) :: :ok | {:error, Native.Error.t()}
+  def apply_rules(db, config) do
+    name = Key.reserved("rules", "")
+    place = Config.get(config, :place_groups)
+    wanted = for patterns <- config.engine_rules, do: {patterns, place}
+
+    had =
+      case Native.get(db, name) do
+        {:ok, bytes} -> :erlang.binary_to_term(bytes)
+        _ -> []
+      end
+
+    # The record names every rule of ours that may be there, whenever the process ends.
+    with :ok <- record(db, name, Enum.uniq(had ++ wanted), had),
+         :ok <- each(had -- wanted, &remove_rule(db, &1)),
+         :ok <- each(wanted, &add_rule(db, &1)) do
+      record(db, name, wanted, Enum.uniq(had ++ wanted))
+    end
+  end
+
+  defp record(_db, _name, same, same), do: :ok
+  defp record(db, name, rules, _before), do: Native.put(db, name, :erlang.term_to_binary(rules))
+
+  defp remove_rule(db, {[pattern | _], _place}) do
+    with :not_found <- Placement.remove_rule(db, pattern), do: :ok
+  end
+
+  # One that is there already stays.
+  defp add_rule(db, {patterns, place}) do
+    Placement.add_rule(db, patterns, place: place, link: true)
+  end
+
+  ## The engine's links
+
+  defp tie_all(_store, _key, _others, strength) when strength == 0, do: :ok
+
+  defp tie_all(store, key, others, strength) do
+    ekey = Key.encode(key)
+
+    each(others, fn other ->
+      other = Key.encode(other)
+      with :ok <- tie(store, ekey, other, strength), do: tie(store, other, ekey, strength)
+    end)
+  end
+
+  # The arguments are in order, so an invalid one means that the key has as many as can be.
+  defp tie(store, from, to, strength) do
+    with {:error, %{reason: :invalid_argument}} <- Links.link(store.db, from, to, strength * 1.0) do
+      case List.last(linked(store, from)) do
+        {weakest, weaker} when weaker <= strength ->
+          with :ok <- untie_one(store, from, weakest), do: tie(store, from, to, strength)
+
+        # The new link is the weakest.
+        _ ->
+          :ok
+      end
+    end
+  end
+
+  defp untie(store, from, to) do
+    with :ok <- untie_one(store, from, to), do: untie_one(store, to, from)
+  end
+
+  defp untie_one(store, from, to) do
+    with :not_found <- Links.unlink(store.db, from, to), do: :ok
+  end
+
+  defp each(list, fun) do
+    Enum.reduce_while(list, :ok, fn one, :ok ->
+      case fun.(one) do
+        :ok -> {:cont, :ok}
+        error -> {:halt, error}
+      end
+    end)
+  end
+
+  ## Records
 
   defp new_entity(primary, keys, strength, metadata) do
     %{
@@ -263,59 +355,34 @@ defmodule WarpEngine.Associations do
     }
   end
 
-  # Changed links of `key` and of all its new partners, and how many more there are.
-  defp link(_store, _key, partners) when map_size(partners) == 0, do: {[], 0}
-
-  defp link(store, key, partners) do
-    both = [{key, partners} | Enum.map(partners, fn {other, s} -> {other, %{key => s}} end)]
-    max = Config.get(store.config, :max_links)
-
-    Enum.map_reduce(both, 0, fn {from, added}, grown ->
-      old = read(store, :link, from, %{})
-      new = old |> Map.merge(added) |> strongest(max, added)
-      {{:link, from, new}, grown + map_size(new) - map_size(old)}
-    end)
-  end
-
-  defp unlink(store, key, others) do
-    Enum.map_reduce(others, 0, fn other, removed ->
-      links = read(store, :link, other, %{})
-      removed = removed + if(is_map_key(links, key), do: 1, else: 0)
-      {{:link, other, Map.delete(links, key)}, removed}
-    end)
-  end
-
-  # Of equal strength, what was just added stays.
-  defp strongest(links, max, _added) when map_size(links) <= max, do: links
-
-  defp strongest(links, max, added) do
-    links
-    |> Enum.sort_by(fn {key, strength} -> {-strength, not is_map_key(added, key)} end)
-    |> Enum.take(max)
-    |> Map.new()
-  end
-
-  defp commit(store, changes, summarise) do
-    summary = summarise.(summary(store))
-    batch = Enum.reduce([{:summary, "", summary} | changes], Batch.new(), &add(&2, &1))
-    Native.write(store.db, batch)
-  end
-
-  defp add(batch, {kind, key, empty}) when empty in [nil, %{}] do
-    Batch.delete(batch, reserved(kind, key))
-  end
-
-  defp add(batch, {kind, key, term}) do
-    Batch.put(batch, reserved(kind, key), :erlang.term_to_binary(term))
-  end
-
-  defp read(store, kind, key, default) do
-    case Native.get(store.db, reserved(kind, key)) do
-      {:ok, bytes} -> :erlang.binary_to_term(bytes)
-      _ -> default
+  defp with_store(fun) do
+    case Store.get() do
+      %Store{} = store -> fun.(store)
+      nil -> {:error, Store.not_running()}
     end
   end
 
-  defp reserved(:summary, _), do: Key.reserved("summary", "")
-  defp reserved(kind, key), do: Key.reserved(Atom.to_string(kind), Key.encode(key))
+  defp entity(primary), do: Key.reserved("entity", Key.encode(primary))
+
+  defp read(name, store) do
+    case Native.get(store.db, name) do
+      {:ok, bytes} -> {bytes, :erlang.binary_to_term(bytes)}
+      _ -> {nil, nil}
+    end
+  end
+
+  # Against others that do the same at once.
+  defp update(store, name, fun) do
+    {bytes, term} = read(name, store)
+
+    case fun.(term) do
+      ^term ->
+        :ok
+
+      changed ->
+        with :conflict <-
+               Native.compare_and_swap(store.db, name, bytes, :erlang.term_to_binary(changed)),
+             do: update(store, name, fun)
+    end
+  end
 end

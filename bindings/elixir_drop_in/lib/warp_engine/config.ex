@@ -18,7 +18,7 @@ defmodule WarpEngine.Config do
   | `:progressive_start` | `false` | start at once and open in the background; `WarpEngine.await_ready/1` waits |
   | `:term_cache_bytes` | 64 MiB | bound of the cache of decoded terms |
   | `:temperature_half_life_s` | `600` | see `WarpEngine.Temperature` |
-  | `:max_links` | `64` | links kept of a key; the weakest go first |
+  | `:place_groups` | `false` | the pattern rules also place: the keys of a group get one shard and one place on the disk, for a few tens of nanoseconds a call |
   | `:refused_options` | `:error` | `:warn` starts in spite of refused keys, and says which they are |
 
   ## Keys of the original that are honoured
@@ -29,12 +29,13 @@ defmodule WarpEngine.Config do
   | `:num_numbered_shards` | `24` | shards of the engine, for a directory that is new |
   | `:bench_mode` | `false` | no entropy monitor and, unless the next two say so, no pattern rules and no cache. Writes are as durable as ever |
   | `:enable_auto_entanglement_in_bench`, `:enable_event_horizon_cache_in_bench` | `true` | pattern rules, cache of decoded terms, in bench mode |
-  | `:enable_auto_entanglement` | `true` | whether pattern rules apply |
-  | `:entanglement_rules` | the six built in | `[{"user:*", ["profile:*"]}]`: replaces them, and applies |
+  | `:enable_auto_entanglement` | `true` | whether pattern rules apply: they are the engine's, and part of the database |
+  | `:entanglement_rules` | the six built in | `[{"user:*", ["profile:*"]}]`: replaces them, and applies. At most 64 rules, of 2 to 16 patterns with one star each; others are refused |
   | `:disable_phase4` | `false` | no cache of decoded terms |
-  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n, of keys that are hot; 1 keeps every value |
+  | `:cache_sample_rate_get` | `4` | a decoded value is kept one time in n, one in 8 at most, of keys that are hot; 1 keeps every value |
   | `:cache_write_through_on_put`, `:cache_sample_rate_put` | `false`, `8` | one value in n is kept at its put already |
   | `:enable_entropy_monitoring` | `true` | and `:entropy_monitoring_interval`, `:entropy_threshold`, `:entropy_persistence`, `:entropy_analytics`, `:vacuum_stability_checks`: see `WarpEngine.EntropyMonitor` |
+  | `:enable_maxwell_demon` | `false` | the monitor rebalances by itself while the load is skewed |
   | `:use_numbered_shards`, `:force_ultra_fast_path`, `:disable_operation_batcher`, `:disable_intelligent_load_balancer` | any | accepted: the engine's shards are always numbered, its path is always the short one, and neither process exists |
 
   ## Keys of the original that are refused
@@ -49,7 +50,6 @@ defmodule WarpEngine.Config do
   | `:enable_intelligent_load_balancer` | `false` | as above |
   | `:physics_sample_rate_put` | `1` | pattern rules apply to every key |
   | `:physics_offload_default` | `:call` | everything is done in the caller |
-  | `:enable_maxwell_demon` | `false` | the engine does not move data between shards yet |
   | `:enable_gpu` | `false` | nothing here runs on a GPU; so `:gpu_batch_size`, `:gpu_flush_interval_ms`, `:gpu_max_queue` |
   | `:hot_cache_size`, `:warm_cache_size`, `:cold_cache_size`, `:universal_cache_size` and the four `…_cache_eviction_rate` | none | there is one cache, bounded by `:term_cache_bytes` |
   | `:debug_shard_routing` | `false` | |
@@ -80,7 +80,7 @@ defmodule WarpEngine.Config do
     progressive_start: false,
     term_cache_bytes: 64 * 1024 * 1024,
     temperature_half_life_s: 600,
-    max_links: 64,
+    place_groups: false,
     refused_options: :error,
     bench_mode: false,
     enable_auto_entanglement: true,
@@ -97,6 +97,7 @@ defmodule WarpEngine.Config do
     entropy_persistence: true,
     entropy_analytics: true,
     vacuum_stability_checks: true,
+    enable_maxwell_demon: false,
     use_numbered_shards: false,
     force_ultra_fast_path: false,
     disable_operation_batcher: false,
@@ -113,7 +114,6 @@ defmodule WarpEngine.Config do
     enable_intelligent_load_balancer: {[false], "a key has one place"},
     physics_sample_rate_put: {[1], "pattern rules apply to every key"},
     physics_offload_default: {[:call], "everything is done in the caller"},
-    enable_maxwell_demon: {[false], "the engine does not move data between shards yet"},
     enable_gpu: {[false], @no_gpu},
     gpu_batch_size: {[], @no_gpu},
     gpu_flush_interval_ms: {[], @no_gpu},
@@ -129,12 +129,21 @@ defmodule WarpEngine.Config do
     debug_shard_routing: {[false], "a key has one place"}
   }
 
-  @enforce_keys [:options, :rules, :split_rules]
-  defstruct [:options, :rules, :split_rules]
+  @rules_max 64
+  @patterns_max 16
 
-  @type t :: %__MODULE__{options: %{atom => term}, rules: [rule], split_rules: [{split, [split]}]}
-  @typedoc "What is before the star of a pattern and what is after it; nil when there is no star."
-  @type split :: {String.t(), String.t() | nil}
+  @enforce_keys [:options, :rules, :engine_rules, :directed]
+  defstruct [:options, :rules, :engine_rules, :directed]
+
+  @type t :: %__MODULE__{
+          options: %{atom => term},
+          rules: [rule],
+          engine_rules: [[String.t()]],
+          directed: [{split, split}]
+        }
+  @typedoc "What is before the star of a pattern, and what is after it."
+  @type split :: {String.t(), String.t()}
+  @typedoc "A pattern and the patterns of its partners, with one star each."
   @type rule :: {String.t(), [String.t()]}
   @type refusal :: {atom, String.t()}
 
@@ -152,6 +161,10 @@ defmodule WarpEngine.Config do
   @spec new(keyword) :: {:ok, t} | {:error, {:refused_options, [refusal]}}
   def new(options) do
     refused = for {name, value} <- options, text = refusal(name, value), do: {name, text}
+    rules = Keyword.get(options, :entanglement_rules, @built_in_rules)
+
+    refused =
+      if rules?(rules), do: refused, else: [{:entanglement_rules, bad_rules(rules)} | refused]
 
     known = Keyword.keys(@defaults)
     kept = Keyword.take(options, known)
@@ -160,9 +173,17 @@ defmodule WarpEngine.Config do
 
     if refused == [] or kept[:refused_options] == :warn do
       options = Map.new(Keyword.merge(@defaults, kept))
+      options = if rules?(rules), do: options, else: %{options | entanglement_rules: []}
       rules = applied_rules(options)
-      split = for {pattern, targets} <- rules, do: {split(pattern), Enum.map(targets, &split/1)}
-      {:ok, %__MODULE__{options: options, rules: rules, split_rules: split}}
+      {engine_rules, directed} = divide(rules)
+
+      {:ok,
+       %__MODULE__{
+         options: options,
+         rules: rules,
+         engine_rules: engine_rules,
+         directed: for({from, to} <- directed, do: {split(from), split(to)})
+       }}
     else
       {:error, {:refused_options, refused}}
     end
@@ -172,8 +193,8 @@ defmodule WarpEngine.Config do
   One option.
 
       iex> {:ok, config} = WarpEngine.Config.new([])
-      iex> WarpEngine.Config.get(config, :max_links)
-      64
+      iex> WarpEngine.Config.get(config, :place_groups)
+      false
   """
   @spec get(t, atom) :: term
   def get(%__MODULE__{options: options}, name), do: Map.fetch!(options, name)
@@ -253,19 +274,59 @@ defmodule WarpEngine.Config do
       else: []
   end
 
+  @doc """
+  Rules as the engine can have them, and what is left.
+
+  In the engine a pattern belongs to one rule, and the keys of a group are partners of each other.
+  Of a pattern that an earlier rule has, what remains is that keys of the later rule lead to it.
+
+      iex> WarpEngine.Config.divide([{"post:*", ["author:*"]}, {"article:*", ["author:*", "related:*"]}])
+      {[["post:*", "author:*"], ["article:*", "related:*"]], [{"article:*", "author:*"}]}
+  """
+  @spec divide([rule]) :: {[[String.t()]], [{String.t(), String.t()}]}
+  def divide(rules) do
+    {engine, directed, _} =
+      for {pattern, targets} <- rules, reduce: {[], [], MapSet.new()} do
+        {engine, directed, taken} ->
+          {later, free} = Enum.split_with(targets, &(pattern in taken or &1 in taken))
+          directed = directed ++ Enum.map(later, &{pattern, &1})
+          group = [pattern | Enum.uniq(free)]
+
+          if free == [],
+            do: {engine, directed, taken},
+            else: {engine ++ [group], directed, MapSet.union(taken, MapSet.new(group))}
+      end
+
+    {engine, directed}
+  end
+
   @doc false
   @spec split(String.t()) :: split
   def split(pattern) do
-    case :binary.split(pattern, "*") do
-      [prefix, suffix] -> {prefix, suffix}
-      [text] -> {text, nil}
-    end
+    [prefix, suffix] = :binary.split(pattern, "*")
+    {prefix, suffix}
   end
 
-  defp rule({pattern, target}) when is_binary(target), do: {pattern, [target]}
+  # What the engine takes: see WarpEngine.Native.Placement.
+  defp rules?(rules) do
+    Enum.count(rules) <= @rules_max and
+      Enum.all?(rules, fn rule ->
+        match?({pattern, _} when is_binary(pattern), rule) and patterns?(rule(rule))
+      end)
+  end
 
-  defp rule({pattern, targets}) when is_binary(pattern) and is_list(targets),
-    do: {pattern, targets}
+  defp patterns?({pattern, targets}) do
+    length(targets) in 1..(@patterns_max - 1)//1 and
+      Enum.all?([pattern | targets], &(is_binary(&1) and length(:binary.matches(&1, "*")) == 1))
+  end
+
+  defp bad_rules(rules) do
+    "entanglement_rules: #{inspect(rules)} is refused: a rule is a pattern and 1 to " <>
+      "#{@patterns_max - 1} more, each with one star, and there are at most #{@rules_max} rules"
+  end
+
+  defp rule({pattern, targets}) when is_list(targets), do: {pattern, targets}
+  defp rule({pattern, target}), do: {pattern, [target]}
 
   defp refusal(name, value) do
     case @refused do

@@ -2,23 +2,28 @@ defmodule WarpEngine.EntropyMonitor do
   @moduledoc """
   Watches how evenly the engine's shards are loaded.
 
-  A process for each monitor, registered in `WarpEngine.EntropyRegistry`. It measures every
-  `:monitoring_interval` and when asked; reads and writes of others never wait for it. What is
-  behind the original's names:
+  A process for each monitor, registered in `WarpEngine.EntropyRegistry`. It asks the engine's load
+  monitor every `:monitoring_interval` and when asked; reads and writes of others never wait for it.
+  What is behind the original's names:
 
   | name | measure |
   | --- | --- |
-  | `shannon_entropy` | entropy of the writes of the last interval over the shards, in bits; of the keys when there was no write. Even over 24 shards is 4.58, all in one is 0 |
-  | `thermodynamic_entropy` | entropy of the bytes in the logs over the shards, in bits |
+  | `shannon_entropy` | entropy of the operations over the shards, in bits; what happened half a second ago counts half. Even over 24 shards is 4.58, all in one is 0 |
+  | `thermodynamic_entropy` | entropy of the stored bytes over the shards, in bits |
   | `total_entropy` | 0.6 of the first and 0.4 of the second |
-  | `entropy_trend` | least-squares slope of the last 6 totals: above 0.05 rising, below −0.05 falling |
+  | `entropy_trend` | of the first: more than 0.05 bits a second rising or falling |
   | `vacuum_stability` | share of the logs' bytes that is live; `nil` with `vacuum_stability_checks: false` |
-  | `system_temperature` | operations a second in the last interval |
+  | `system_temperature` | operations a second, decayed likewise |
   | `disorder_index` | how far from even: 1 − `shannon_entropy` / log₂ shards |
   | `stability_metric` | share of evenness: 1 − `disorder_index` |
-  | `rebalancing_recommended` | the writes of an interval, 100 for each shard or more, have an entropy below `:entropy_threshold` bits, or below 0.55 log₂ shards if that is less |
+  | `rebalancing_recommended` | the engine has seen enough and finds the load skewed, and its entropy is below `:entropy_threshold` bits, or below 0.55 log₂ shards if that is less |
 
-  The engine does not move data between shards yet. So a rebalancing moves nothing and says so.
+  A rebalancing is the engine's (`WarpEngine.Native.Placement.rebalance/1`): it moves slots from hot
+  shards to cool ones, while it serves, and the report has what was moved. A skew that a single key
+  makes stays: a key has one shard.
+
+  Maxwell's demon, `:enable_maxwell_demon`, rebalances at a measure that recommends it, at most once
+  in 5 minutes.
   """
 
   use GenServer
@@ -26,8 +31,9 @@ defmodule WarpEngine.EntropyMonitor do
 
   @history 720
   @trend_points 6
-  @writes_a_shard_min 100
+  @trend_bits_a_second 0.05
   @recommended_below 0.55
+  @demon_pause_ms 300_000
 
   @defaults [
     monitoring_interval: 5_000,
@@ -55,7 +61,7 @@ defmodule WarpEngine.EntropyMonitor do
   Starts a monitor, linked to the caller. Options: `:monitoring_interval` (5000 ms),
   `:entropy_threshold` (2.5 bits), `:vacuum_stability_checks`, `:persistence_enabled` (a line a
   measure in `entropy/ID/time_series/` below the data root), `:analytics_enabled`,
-  `:enable_maxwell_demon` (kept and reported, see `trigger_rebalancing/2`).
+  `:enable_maxwell_demon`.
 
       iex> {:ok, pid} = WarpEngine.EntropyMonitor.create_monitor(:doc_create, persistence_enabled: false)
       iex> {:error, {:already_started, ^pid}} = WarpEngine.EntropyMonitor.create_monitor(:doc_create)
@@ -91,23 +97,26 @@ defmodule WarpEngine.EntropyMonitor do
   def calculate_shard_shannon_entropy(id, shard), do: GenServer.call(name(id), {:shard, shard})
 
   @doc """
-  Reports on a rebalancing when one is recommended, or with `force_rebalancing: true`. Nothing is
-  moved, because the engine cannot yet: the entropy before is the entropy after.
+  Rebalances when it is recommended, or with `force_rebalancing: true`, and reports: entropies before
+  and after in bits, `data_items_moved` and `shards_affected` as `WarpEngine.Load.rebalance/1` counts
+  them, `slots_moved` as the engine does, and as `energy_cost` the share of all keys that moved.
+  The engine has one strategy; `:migration_strategy` is reported as it was asked for.
 
       iex> {:ok, _} = WarpEngine.EntropyMonitor.create_monitor(:doc_rebalance, persistence_enabled: false)
       iex> WarpEngine.EntropyMonitor.trigger_rebalancing(:doc_rebalance)
       {:error, :rebalancing_not_needed}
       iex> {:ok, report} = WarpEngine.EntropyMonitor.trigger_rebalancing(:doc_rebalance, force_rebalancing: true)
-      iex> {report.strategy, report.data_items_moved, report.initial_entropy == report.final_entropy}
-      {:moderate, 0, true}
+      iex> {report.strategy, is_integer(report.data_items_moved)}
+      {:moderate, true}
   """
-  @spec trigger_rebalancing(term, keyword) :: {:ok, map} | {:error, :rebalancing_not_needed}
+  @spec trigger_rebalancing(term, keyword) ::
+          {:ok, map} | {:error, :rebalancing_not_needed | WarpEngine.Native.Error.t()}
   def trigger_rebalancing(id, options \\ []) do
-    GenServer.call(name(id), {:rebalance, options})
+    GenServer.call(name(id), {:rebalance, options}, :infinity)
   end
 
   @doc """
-  Whether the demon is wanted; it is reported, and has nothing to do until the engine can move data.
+  Whether the demon may rebalance by itself.
 
       iex> {:ok, _} = WarpEngine.EntropyMonitor.create_monitor(:doc_demon, persistence_enabled: false)
       iex> WarpEngine.EntropyMonitor.set_maxwell_demon_enabled(:doc_demon, false)
@@ -162,10 +171,11 @@ defmodule WarpEngine.EntropyMonitor do
       id: id,
       options: options,
       load: nil,
-      measured_at: now(),
       metrics: nil,
       history: [],
-      demon: options[:enable_maxwell_demon]
+      demon: options[:enable_maxwell_demon],
+      # Of the demon and of callers: times, slots, keys, and when it was last done.
+      rebalanced: %{times: 0, slots: 0, items: 0, at: nil}
     }
 
     Process.send_after(self(), :measure, options[:monitoring_interval])
@@ -174,20 +184,20 @@ defmodule WarpEngine.EntropyMonitor do
 
   @impl true
   def handle_call(:metrics, _from, state) do
-    # A measure that is a second old or less is as good as a new one, and has more writes in it.
-    state = if now() - state.measured_at > 1_000, do: measure(state), else: state
+    state = measure(state)
     {:reply, state.metrics, state}
   end
 
   def handle_call({:shard, shard}, _from, state), do: {:reply, of_shard(shard), state}
 
   def handle_call({:rebalance, options}, _from, state) do
-    start = now()
-    forced? = Keyword.get(options, :force_rebalancing, false)
     state = measure(state)
 
-    if forced? or state.metrics.rebalancing_recommended do
-      {:reply, {:ok, report(state, options, start)}, state}
+    if Keyword.get(options, :force_rebalancing, false) or state.metrics.rebalancing_recommended do
+      case rebalance(state) do
+        {:ok, moved, state} -> {:reply, {:ok, report(moved, options, state)}, state}
+        {:error, error} -> {:reply, {:error, error}, state}
+      end
     else
       {:reply, {:error, :rebalancing_not_needed}, state}
     end
@@ -205,7 +215,7 @@ defmodule WarpEngine.EntropyMonitor do
     Process.send_after(self(), :measure, state.options[:monitoring_interval])
     state = measure(state)
     if state.options[:persistence_enabled], do: persist(state)
-    {:noreply, state}
+    {:noreply, demon(state)}
   end
 
   def handle_info(_message, state), do: {:noreply, state}
@@ -213,56 +223,35 @@ defmodule WarpEngine.EntropyMonitor do
   ## Measuring
 
   defp measure(state) do
-    case Store.get() do
-      nil -> %{state | metrics: state.metrics || metrics(Load.empty(), [], 0.0, state)}
-      store -> measure(state, store)
-    end
+    load =
+      case Store.get() do
+        nil -> Load.empty()
+        store -> Load.measure(store.db)
+      end
+
+    metrics = metrics(load, state.options)
+    point = {metrics.last_calculated, metrics.total_entropy}
+    %{state | load: load, metrics: metrics, history: Enum.take([point | state.history], @history)}
   end
 
-  defp measure(state, store) do
-    load = Load.measure(store.db, state.load)
-    writes = Load.subtract(Enum.map(load.shards, & &1.writes), state.load)
-    seconds = max(1, now() - state.measured_at) / 1000
-    rate = max(0, load.operations - operations(state.load)) / seconds
-    metrics = metrics(load, writes, rate, state)
-
-    history =
-      Enum.take([{metrics.last_calculated, metrics.total_entropy} | state.history], @history)
-
-    %{state | load: load, measured_at: now(), metrics: metrics, history: history}
-  end
-
-  defp operations(nil), do: 0
-  defp operations(load), do: load.operations
-
-  defp metrics(load, writes, rate, state) do
-    written = Enum.sum(writes)
-    shannon = if written > 0, do: load.write_entropy, else: load.key_entropy
-    total = 0.6 * shannon + 0.4 * load.byte_entropy
-    even = evenness(shannon, load.entropy_max, written, load)
-    bound = min(state.options[:entropy_threshold], @recommended_below * load.entropy_max)
+  defp metrics(load, options) do
+    bound = min(options[:entropy_threshold], @recommended_below * load.entropy_max)
 
     %{
-      shannon_entropy: shannon,
+      shannon_entropy: load.operation_entropy,
       thermodynamic_entropy: load.byte_entropy,
-      total_entropy: total,
-      entropy_trend: trend([total | Enum.map(state.history, &elem(&1, 1))]),
-      vacuum_stability: if(state.options[:vacuum_stability_checks], do: load.live_share),
-      rebalancing_recommended:
-        written >= @writes_a_shard_min * length(writes) and writes != [] and shannon < bound,
+      total_entropy: total(load),
+      entropy_trend: trend(load.trend_per_second),
+      vacuum_stability: if(options[:vacuum_stability_checks], do: load.live_share),
+      rebalancing_recommended: load.skewed and load.operation_entropy < bound,
       last_calculated: System.system_time(:millisecond),
-      system_temperature: rate,
-      disorder_index: 1.0 - even,
-      stability_metric: even
+      system_temperature: load.operations_per_second,
+      disorder_index: 1.0 - load.evenness,
+      stability_metric: load.evenness
     }
   end
 
-  # An empty database is even.
-  defp evenness(_shannon, max, _written, _load) when max == 0, do: 1.0
-
-  defp evenness(shannon, max, written, load) do
-    if written == 0 and Enum.all?(load.shards, &(&1.keys == 0)), do: 1.0, else: shannon / max
-  end
+  defp total(load), do: 0.6 * load.operation_entropy + 0.4 * load.byte_entropy
 
   defp of_shard(shard) do
     with %Store{} = store <- Store.get(),
@@ -288,15 +277,11 @@ defmodule WarpEngine.EntropyMonitor do
 
   ## Trend, analytics
 
-  # Newest first.
-  defp trend(totals) do
-    case slope(Enum.take(totals, @trend_points)) do
-      slope when slope > 0.05 -> :increasing
-      slope when slope < -0.05 -> :decreasing
-      _ -> :stable
-    end
-  end
+  defp trend(slope) when slope > @trend_bits_a_second, do: :increasing
+  defp trend(slope) when slope < -@trend_bits_a_second, do: :decreasing
+  defp trend(_slope), do: :stable
 
+  # A measure, newest first.
   defp slope(totals) when length(totals) < 2, do: 0.0
 
   defp slope(totals) do
@@ -326,14 +311,19 @@ defmodule WarpEngine.EntropyMonitor do
     %{
       time_range: range,
       data_points: length(totals),
-      entropy_trend: if(enough?, do: trend(totals), else: :insufficient_data),
+      entropy_trend: if(enough?, do: trend(recent_slope(totals)), else: :insufficient_data),
       average_entropy: mean,
       entropy_variance: variance,
       stability_score: max(0.0, 1.0 - variance),
       prediction: prediction(totals, enough?, variance),
       performance_regression: %{regression_detected: false, reason: :not_measured},
-      recommendations: recommendations(state.metrics),
-      maxwell_demon_stats: %{enabled: state.demon, items_moved: 0},
+      recommendations: recommendations(state.metrics, state.load),
+      maxwell_demon_stats: %{
+        enabled: state.demon,
+        rebalancings: state.rebalanced.times,
+        slots_moved: state.rebalanced.slots,
+        items_moved: state.rebalanced.items
+      },
       last_updated: System.system_time(:millisecond)
     }
   end
@@ -347,31 +337,66 @@ defmodule WarpEngine.EntropyMonitor do
   defp prediction(_totals, false, _variance), do: %{prediction: :insufficient_data}
 
   defp prediction(totals, true, variance) do
-    slope = totals |> Enum.take(@trend_points) |> slope()
+    slope = recent_slope(totals)
 
     %{
       predicted_entropy: max(0.0, hd(totals) + slope),
       confidence: max(0.1, 1 - 2 * variance),
       time_until_rebalancing: :not_expected,
-      trend_direction: trend(totals)
+      trend_direction: trend(slope)
     }
   end
 
-  defp recommendations(%{rebalancing_recommended: true}) do
-    ["writes are concentrated on few shards: spread the keys that are written most"]
+  defp recent_slope(totals), do: totals |> Enum.take(@trend_points) |> slope()
+
+  defp recommendations(%{rebalancing_recommended: true}, load) do
+    ["operations are concentrated on few shards: rebalance" | Enum.map(load.hot_keys, &hot/1)]
   end
 
-  defp recommendations(_metrics), do: ["writes are spread evenly: nothing to do"]
+  defp recommendations(_metrics, _load), do: ["operations are spread evenly: nothing to do"]
 
-  defp report(state, options, start) do
+  defp hot(key), do: "#{inspect(key)} is among the hottest keys, and a key has one shard"
+
+  ## Rebalancing
+
+  defp demon(%{demon: true, metrics: %{rebalancing_recommended: true}} = state) do
+    at = state.rebalanced.at
+
+    with true <- at == nil or now() - at >= @demon_pause_ms,
+         {:ok, _, state} <- rebalance(state) do
+      state
+    else
+      _ -> state
+    end
+  end
+
+  defp demon(state), do: state
+
+  defp rebalance(state) do
+    with %Store{db: db} <- Store.get(),
+         {:ok, moved} <- Load.rebalance(db) do
+      %{times: times, slots: slots, items: items} = state.rebalanced
+      slots = slots + moved.slots
+      done = %{times: times + 1, slots: slots, items: items + moved.items, at: now()}
+      {:ok, moved, %{state | rebalanced: done}}
+    else
+      nil -> {:error, Store.not_running()}
+      {:error, error} -> {:error, error}
+    end
+  end
+
+  defp report(moved, options, state) do
+    keys = moved.before.shards |> Enum.map(& &1.keys) |> Enum.sum()
+
     %{
       strategy: Keyword.get(options, :migration_strategy, :moderate),
-      initial_entropy: state.metrics.total_entropy,
-      final_entropy: state.metrics.total_entropy,
-      data_items_moved: 0,
-      shards_affected: [],
-      energy_cost: 0.0,
-      time_taken_ms: now() - start,
+      initial_entropy: total(moved.before),
+      final_entropy: total(moved.after),
+      data_items_moved: moved.items,
+      slots_moved: moved.slots,
+      shards_affected: for(%{shard: shard} <- moved.shards, do: shard),
+      energy_cost: if(keys == 0, do: 0.0, else: moved.items / keys),
+      time_taken_ms: moved.time_ms,
       maxwell_demon_active: state.demon
     }
   end

@@ -1,6 +1,9 @@
 defmodule WarpEngine.Group do
   @moduledoc """
-  A key and its partners in one multi-get of the engine.
+  A key and its partners, as the engine has them, in one multi-get.
+
+  Not `WarpEngine.Native.Links.get_linked/2`, which leaves out the partners that do not exist: the
+  original's answer names them.
   """
 
   alias WarpEngine.{Associations, Key, Native, Record, Store, Temperature}
@@ -20,14 +23,17 @@ defmodule WarpEngine.Group do
     start = :os.perf_counter()
 
     with %Store{} = store <- Store.get(),
-         partners = partners(store, key, max, min_strength),
-         keys = Enum.map([key | partners], &Key.encode/1),
-         {:ok, [bytes | others]} when bytes != nil <- Native.multi_get(store.db, keys),
-         {:ok, value, shard} <- item(store, hd(keys), bytes, start) do
+         ekey = Key.encode(key),
+         partners = partners(store, ekey, max, min_strength),
+         {:ok, [bytes | others]} when bytes != nil <-
+           Native.multi_get(store.db, [ekey | partners]),
+         {:ok, value, shard} <- item(store, ekey, bytes, start) do
       items =
-        [partners, tl(keys), others]
-        |> Enum.zip()
-        |> Map.new(fn {partner, ekey, bytes} -> {partner, item(store, ekey, bytes, start)} end)
+        partners
+        |> Enum.zip(others)
+        |> Map.new(fn {partner, bytes} ->
+          {Key.decode(partner), item(store, partner, bytes, start)}
+        end)
 
       {:ok, value, shard, items, Store.elapsed(start)}
     else
@@ -52,13 +58,10 @@ defmodule WarpEngine.Group do
     Enum.count(items, fn {_, item} -> elem(item, 0) == :ok end) / map_size(items)
   end
 
-  defp partners(store, key, max, min_strength) do
-    for(
-      {partner, strength} <- Associations.partners(store, key),
-      strength >= min_strength,
-      do: partner
-    )
-    |> Enum.take(max)
+  defp partners(store, ekey, max, min_strength) do
+    partners = Associations.linked(store, ekey)
+    strong = for {partner, strength} <- partners, strength >= min_strength, do: partner
+    Enum.take(strong, max)
   end
 
   defp item(_store, _key, nil, _now), do: {:error, :not_found}

@@ -43,7 +43,7 @@ defmodule WarpEngine.Metrics do
   Shares of the shards, and how even they are: 1.0 is even, 0.0 is all in one.
 
       iex> Map.keys(WarpEngine.Metrics.distribution())
-      [:balance, :byte_entropy, :entropy_max, :hottest_shard, :key_entropy, :shares, :total_items, :write_entropy]
+      [:balance, :byte_entropy, :entropy_max, :hottest_shard, :key_entropy, :operation_entropy, :shares, :skewed, :total_items]
   """
   @spec distribution() :: map
   def distribution do
@@ -56,7 +56,8 @@ defmodule WarpEngine.Metrics do
       total_items: total,
       shares: shares(load.shards, total),
       key_entropy: load.key_entropy,
-      write_entropy: load.write_entropy,
+      operation_entropy: load.operation_entropy,
+      skewed: load.skewed,
       byte_entropy: load.byte_entropy,
       entropy_max: load.entropy_max,
       balance: balance(load, total),

@@ -1,7 +1,7 @@
 defmodule WarpEngine.Owner do
   @moduledoc """
-  Opens the database, publishes it, and closes it when its supervisor says so. Puts and gets do not
-  go through this process; links are written by it, one after the other.
+  Opens the database, publishes it, and closes it when its supervisor says so. No call goes through
+  this process.
 
   If it is killed, the database stays open and published: callers go on, and its successor takes
   the open handle over. Only an orderly stop closes.
@@ -64,10 +64,6 @@ defmodule WarpEngine.Owner do
   @impl true
   def handle_call(:ready, _from, config), do: {:reply, :ok, config}
 
-  def handle_call({:associate, change}, _from, config) do
-    {:reply, Associations.apply_change(Store.get(), change), config}
-  end
-
   @impl true
   def handle_info(_message, config), do: {:noreply, config}
 
@@ -104,7 +100,8 @@ defmodule WarpEngine.Owner do
     path = Config.path(config)
 
     with :ok <- make(Path.dirname(path)),
-         {:ok, db} <- attempt(path, config, Config.get(config, :open_retries), 0) do
+         {:ok, db} <- attempt(path, config, Config.get(config, :open_retries), 0),
+         :ok <- rules(db, config) do
       heat = Temperature.new(Config.get(config, :temperature_half_life_s))
       timing = :counters.new(2, [:write_concurrency])
 
@@ -118,6 +115,14 @@ defmodule WarpEngine.Owner do
         config: config,
         opened_at: System.monotonic_time(:millisecond)
       })
+    end
+  end
+
+  # A start that fails leaves nothing open.
+  defp rules(db, config) do
+    with {:error, error} <- Associations.apply_rules(db, config) do
+      close(db)
+      {:error, error}
     end
   end
 

@@ -3,8 +3,8 @@ defmodule WarpEngine.QuantumIndex do
   Entanglements, by the original's names: links between keys that are kept in the database.
 
   The original's named tables (`:quantum_primary_index` and others) do not exist; links survive
-  restarts, are bounded for each key, and are what `WarpEngine.quantum_get/1` follows. What they
-  are made of stands in `WarpEngine.Associations`.
+  restarts, are bounded for each key, and are what `WarpEngine.quantum_get/1` follows. They are the
+  engine's: what it keeps and what is kept beside it stands in `WarpEngine.Associations`.
   """
 
   alias WarpEngine.{Associations, Config, Store}
@@ -41,7 +41,7 @@ defmodule WarpEngine.QuantumIndex do
   def create_entanglement(primary, keys, strength, metadata)
       when primary != nil and is_list(keys) and is_number(strength) and strength >= 0 and
              strength <= 1 and is_map(metadata) do
-    with :ok <- Associations.change({:create, primary, keys, strength, metadata}) do
+    with :ok <- Associations.create(primary, keys, strength, metadata) do
       {:ok, Associations.id(primary, keys |> Enum.uniq() |> List.delete(primary))}
     end
   end
@@ -72,7 +72,7 @@ defmodule WarpEngine.QuantumIndex do
     min = Keyword.get(options, :min_strength, 0.1)
 
     with {:ok, value, shard, items, time} <- WarpEngine.Group.get(key, max, min) do
-      Associations.change({:observe, key})
+      Associations.observe(key)
 
       {:ok, value, items,
        %{
@@ -96,7 +96,7 @@ defmodule WarpEngine.QuantumIndex do
   """
   @spec remove_entanglement(term, :all | [term]) :: :ok | {:error, WarpEngine.Native.Error.t()}
   def remove_entanglement(primary, which) when which == :all or is_list(which) do
-    Associations.change({:remove, primary, which})
+    Associations.remove(primary, which)
   end
 
   @doc """
@@ -130,24 +130,14 @@ defmodule WarpEngine.QuantumIndex do
   end
 
   @doc """
-  Makes links of what the pattern rules say of a key. A get of the group needs no such links: the
-  rules apply to it by themselves.
+  Nothing needs to be done: the engine applies the pattern rules to every key when it is read.
 
       iex> WarpEngine.QuantumIndex.apply_entanglement_patterns("user:applied", %{})
       :ok
-      iex> WarpEngine.Associations.entanglement(WarpEngine.Store.get(), "user:applied").metadata
-      %{auto_generated: true, pattern_based: true}
+      iex> [{partner, 1.0} | _] = WarpEngine.Associations.partners(WarpEngine.Store.get(), "user:applied")
+      iex> partner
+      "profile:applied"
   """
-  @spec apply_entanglement_patterns(term, term) :: :ok | {:error, WarpEngine.Native.Error.t()}
-  def apply_entanglement_patterns(key, _value) do
-    metadata = %{auto_generated: true, pattern_based: true}
-
-    with %Store{} = store <- Store.get(),
-         [_ | _] = targets <- Associations.by_rule(store.config, key) do
-      Associations.change({:create, key, targets, 0.8, metadata})
-    else
-      nil -> {:error, Store.not_running()}
-      [] -> :ok
-    end
-  end
+  @spec apply_entanglement_patterns(term, term) :: :ok
+  def apply_entanglement_patterns(_key, _value), do: :ok
 end

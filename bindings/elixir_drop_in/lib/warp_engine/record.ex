@@ -75,17 +75,21 @@ defmodule WarpEngine.Record do
       :error
   """
   @spec decode(binary) :: {:ok, stamp, term, map | nil} | :error
-  def decode(<<131, 104, arity, _::binary>> = bytes) when arity in [2, 3] do
-    case :erlang.binary_to_term(bytes) do
+  def decode(bytes) do
+    # With more inside the try it takes longer.
+    term =
+      try do
+        :erlang.binary_to_term(bytes)
+      catch
+        :error, :badarg -> nil
+      end
+
+    case term do
       {stamp, value} when is_integer(stamp) -> {:ok, stamp, value, nil}
       {stamp, value, metadata} when is_integer(stamp) -> {:ok, stamp, value, metadata}
       _ -> :error
     end
-  rescue
-    ArgumentError -> :error
   end
-
-  def decode(_bytes), do: :error
 
   @doc """
   The stamp alone.

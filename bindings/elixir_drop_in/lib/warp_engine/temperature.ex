@@ -2,8 +2,9 @@ defmodule WarpEngine.Temperature do
   @moduledoc """
   How hot a key is: what `:hot_data`, `:warm_data` and `:cold_data` mean.
 
-  The engine has no temperature of its own yet. Until it has, accesses are counted here, in a
-  sketch of a fixed size (#{div(131_072 * 8, 1024)} KiB, however many keys there are):
+  The engine takes a put's hint, and decides by it which segment the record goes to; it counts
+  accesses by slot and shard, but not by key, and has no call that tells how hot a key is. So
+  accesses are counted here, in a sketch of a fixed size (#{div(131_072 * 8, 1024)} KiB, however many keys there are):
 
     * One access in #{8} is counted, with that weight. Which one is decided by the clock.
     * A count halves with each half-life: `:temperature_half_life_s`, 600 seconds, taken as the nearest
@@ -19,8 +20,9 @@ defmodule WarpEngine.Temperature do
        (`:access_pattern`, `:priority`), or warm when there was none.
     3. Otherwise it is warm when accesses were counted, and cold when none were.
 
-  So a get reports what the put did, unless it has changed since. The counts are not kept over a
-  restart: until accesses are counted again, rules 2 and 3 speak.
+  A put reports what it was told, as the original documents, and looks at no counts. A get reports
+  the same unless accesses have changed it. The counts are not kept over a restart: until accesses
+  are counted again, rules 2 and 3 speak.
   """
 
   import Bitwise
@@ -140,22 +142,14 @@ defmodule WarpEngine.Temperature do
   def hot?(count), do: count >= @hot_at
 
   @doc """
-  Temperature that a put reports: the hint if there is one and the key is not known to be hot.
+  Temperature that a put reports: the hint that the engine is given, or warm when there is none.
 
-      iex> sketch = WarpEngine.Temperature.new(600)
-      iex> WarpEngine.Temperature.at_put(sketch, 1, 0, nil)
-      1
-      iex> WarpEngine.Temperature.at_put(sketch, 1, 0, 0)
-      0
+      iex> Enum.map([nil, 0, 2], &WarpEngine.Temperature.at_put/1)
+      [1, 0, 2]
   """
-  @spec at_put(t, non_neg_integer, integer, class | nil) :: class
-  def at_put(sketch, hash, now, hint) do
-    cond do
-      count(sketch, hash, now) >= @hot_at -> @hot
-      hint == nil -> @warm
-      true -> hint
-    end
-  end
+  @spec at_put(class | nil) :: class
+  def at_put(nil), do: @warm
+  def at_put(hint), do: hint
 
   @doc """
   Temperature that a get reports, of the temperature and the tick in the record.
@@ -182,11 +176,22 @@ defmodule WarpEngine.Temperature do
   def of_count(sketch, count, now, class, put_tick) do
     cond do
       count >= @hot_at -> @hot
-      tick(sketch, now) - put_tick <= sketch.half_life_ticks -> class
+      fresh?(sketch, now, put_tick) -> class
       count > 0 -> @warm
       true -> @cold
     end
   end
+
+  @doc """
+  Whether a put was less than a half-life ago, so that what it said counts.
+
+      iex> sketch = WarpEngine.Temperature.new(600)
+      iex> now = WarpEngine.Temperature.tick(sketch, 0)
+      iex> Enum.map([now, now - 9], &WarpEngine.Temperature.fresh?(sketch, 0, &1))
+      [true, false]
+  """
+  @spec fresh?(t, integer, non_neg_integer) :: boolean
+  def fresh?(sketch, now, put_tick), do: tick(sketch, now) - put_tick <= sketch.half_life_ticks
 
   @doc """
   The clock of the records at a reading of `:os.perf_counter/0`: 69-second ticks since 2020.

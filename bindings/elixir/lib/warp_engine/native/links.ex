@@ -136,4 +136,26 @@ defmodule WarpEngine.Native.Links do
   """
   @spec partners!(Native.db(), Native.key()) :: [{Native.key(), float}]
   def partners!(db, key), do: value!(partners(db, key), key)
+
+  @doc """
+  All partners of a key with the strengths of their links, whether they and the key exist or not.
+
+      iex> db = WarpEngine.Native.open!(:memory)
+      iex> WarpEngine.Native.Links.link(db, "user:1", "posts:1", 0.25)
+      iex> WarpEngine.Native.Links.all(db, "user:1")
+      {:ok, [{"posts:1", 0.25}]}
+      iex> WarpEngine.Native.Links.all(db, "user:2")
+      {:ok, []}
+  """
+  @spec all(Native.db(), Native.key()) :: {:ok, [{Native.key(), float}]} | Native.error()
+  def all(db, key) when is_binary(key), do: Nif.partners(ref(db), key)
+
+  @doc """
+  `all/2` that gives the bare list, and raises errors.
+
+      iex> WarpEngine.Native.Links.all!(WarpEngine.Native.open!(:memory), "user:1")
+      []
+  """
+  @spec all!(Native.db(), Native.key()) :: [{Native.key(), float}]
+  def all!(db, key), do: value!(all(db, key), key)
 end
