@@ -212,7 +212,7 @@ fn a_batch_that_was_never_finished_does_not_come_back() {
     }
     db.write(&batch).unwrap();
     let image = dir.with_extension("image");
-    copy(&dir, &image);
+    copy_of_one_moment(&dir, &image);
     db.close().unwrap();
     let last = last_records(&image).into_iter().find(|r| r.kind == 3).unwrap();
     let path = image.join(&last.file);
@@ -324,7 +324,7 @@ fn what_compaction_dropped_stays_away() {
         db.compact().unwrap();
     }
     let image = home.path().join("image");
-    copy(&dir, &image);
+    copy_of_one_moment(&dir, &image);
     db.close().unwrap();
     for dir in [dir, image] {
         assert_eq!(Db::verify(&dir, &read_only(), |_, _| {}).unwrap().damage, []);

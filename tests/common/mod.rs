@@ -136,7 +136,7 @@ pub fn closed(dir: &Path) -> Model {
 pub fn killed(dir: &Path) -> Model {
     let elsewhere = dir.with_extension("alive");
     let (db, model) = fill(&elsewhere);
-    copy(&elsewhere, dir);
+    copy_of_one_moment(&elsewhere, dir);
     db.close().unwrap();
     fs::remove_dir_all(&elsewhere).unwrap();
     model
@@ -149,6 +149,21 @@ pub fn names(dir: &Path) -> Vec<String> {
         fs::read_dir(dir).unwrap().map(|e| name(e).to_str().unwrap().to_owned()).collect();
     names.sort();
     names
+}
+
+/// Copies a database that is open, and whose upkeep makes and removes files: again, until none has
+/// come, gone or been replaced meanwhile.
+pub fn copy_of_one_moment(from: &Path, to: &Path) {
+    let state = || (names(from), fs::read(from.join("CHECKPOINT")).ok());
+    loop {
+        let before = state();
+        fs::create_dir(to).unwrap();
+        let copied = before.0.iter().all(|name| fs::copy(from.join(name), to.join(name)).is_ok());
+        if copied && state() == before {
+            return;
+        }
+        fs::remove_dir_all(to).unwrap();
+    }
 }
 
 pub fn copy(from: &Path, to: &Path) {
