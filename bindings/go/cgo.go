@@ -41,6 +41,8 @@ func failure(status C.warp_status, text *C.char) error {
 		return ErrConflict
 	case CodeWouldBlock:
 		return ErrWouldBlock
+	case CodeUnchanged:
+		return ErrUnchanged
 	default:
 		err := &Error{Code: code, Message: code.String()}
 		if text != nil {

@@ -179,7 +179,15 @@ func calls(db *DB, key []byte) map[string]func() error {
 		"AppendGet":    func() error { _, err := db.AppendGet(nil, key); return err },
 		"TryGet":       func() error { _, err := db.TryGet(key); return err },
 		"AppendTryGet": func() error { _, err := db.AppendTryGet(nil, key); return err },
-		"View":         func() error { return db.View(key, func([]byte) error { return nil }) },
+		"AppendGetIfChanged": func() error {
+			_, _, err := db.AppendGetIfChanged(nil, key, 0)
+			return err
+		},
+		"AppendTryGetIfChanged": func() error {
+			_, _, err := db.AppendTryGetIfChanged(nil, key, 0)
+			return err
+		},
+		"View": func() error { return db.View(key, func([]byte) error { return nil }) },
 		"GetPinned": func() error {
 			v, err := db.GetPinned(key)
 			if err == nil {
@@ -213,6 +221,7 @@ func calls(db *DB, key []byte) map[string]func() error {
 		"Link":           func() error { return db.Link(key, []byte("other"), 0.5) },
 		"Unlink":         func() error { _, err := db.Unlink(key, []byte("other")); return err },
 		"GetLinked":      func() error { _, err := db.GetLinked(key); return err },
+		"Partners":       func() error { _, err := db.Partners(key); return err },
 		"ViewLinked":     func() error { return db.ViewLinked(key, func(int, Linked) error { return nil }) },
 	}
 }

@@ -47,6 +47,7 @@
 //	GetMulti   many keys in one call into the engine, their memory latencies overlapped
 //	ViewMulti  the same without a copy
 //	TryGet     never waits for the disk; TryView, TryGetPinned and TryExists likewise
+//	AppendGetIfChanged  only if the value is not the one that the caller knows
 //	GetLinked  a key and the keys that are read together with it, in one call
 //	ViewLinked the same without a copy
 //

@@ -18,6 +18,7 @@ const (
 	CodeBufferTooSmall  Code = 2   // a value did not fit; never seen by callers of this package
 	CodeConflict        Code = 3   // compare-and-swap found another value
 	CodeWouldBlock      Code = 4   // the answer needs the disk, and the caller asked not to wait
+	CodeUnchanged       Code = 5   // the value is still the one that the caller knows
 	CodeInvalidArgument Code = -1  // an empty key, an unknown option, a value out of range
 	CodeIO              Code = -2  // the operating system failed a read, a write or a sync
 	CodeCorruption      Code = -3  // stored bytes do not match their checksum, or files are missing
@@ -64,6 +65,8 @@ var (
 	// ErrWouldBlock: TryGet, or another of the reads that never wait, would have had to wait for the
 	// disk.
 	ErrWouldBlock error = &Error{CodeWouldBlock, "the answer needs the disk"}
+	// ErrUnchanged: the value is still the one of the revision that the caller gave.
+	ErrUnchanged error = &Error{CodeUnchanged, "the value is unchanged"}
 	// ErrInvalidArgument: an empty key, an unknown option, an option's value out of range.
 	ErrInvalidArgument error = &Error{CodeInvalidArgument, "invalid argument"}
 	// ErrIO: the operating system failed a read, a write or a sync; errno is in the message.

@@ -39,6 +39,10 @@ package warp
 // #cgo nocallback go_warp_get_pinned_nowait
 // #cgo noescape go_warp_linked_free
 // #cgo nocallback go_warp_linked_free
+// #cgo noescape go_warp_get_if_changed
+// #cgo nocallback go_warp_get_if_changed
+// #cgo noescape go_warp_partners
+// #cgo nocallback go_warp_partners
 // #cgo noescape go_warp_get_linked
 // #cgo nocallback go_warp_get_linked
 // #cgo noescape go_warp_shard_of

@@ -242,3 +242,25 @@ func ExampleDB_OpenMetrics() {
 	fmt.Println(answer.Code)
 	// Output: 200
 }
+
+func ExampleDB_AppendGetIfChanged() {
+	db := memory()
+	defer db.Close()
+	key := []byte("config")
+	if err := db.Put(key, []byte("v1")); err != nil {
+		log.Fatal(err)
+	}
+	value, revision, err := db.AppendGetIfChanged(nil, key, 0)
+	fmt.Printf("%s %v\n", value, err)
+	_, revision, err = db.AppendGetIfChanged(nil, key, revision)
+	fmt.Println(errors.Is(err, warp.ErrUnchanged))
+	if err := db.Put(key, []byte("v2")); err != nil {
+		log.Fatal(err)
+	}
+	value, _, err = db.AppendGetIfChanged(nil, key, revision)
+	fmt.Printf("%s %v\n", value, err)
+	// Output:
+	// v1 <nil>
+	// true
+	// v2 <nil>
+}

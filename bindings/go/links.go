@@ -75,6 +75,30 @@ func (db *DB) GetLinked(key []byte) ([]Linked, error) {
 	return linked, nil
 }
 
+// Partners returns copies of the partners of key that [DB.GetLinked] looks for, whether they and key
+// exist or not, in its order and without key and the values.
+//
+// Errors: [ErrInvalidArgument] or [ErrTooLarge] for an empty or overlong key; [ErrClosed].
+func (db *DB) Partners(key []byte) ([]Linked, error) {
+	inside := db.gate.enter()
+	if inside == nil {
+		return nil, ErrClosed
+	}
+	out := C.go_warp_partners(db.handle, bytesOf(key), C.size_t(len(key)))
+	db.gate.leave(inside)
+	if out.status != 0 {
+		return nil, failure(out.status, out.text)
+	}
+	got := group{out.linked, out.all, unsafe.Slice(out.all, int(out.n))}
+	defer got.free()
+	partners := make([]Linked, len(got.all))
+	for i := range partners {
+		one := got.at(i)
+		partners[i] = Linked{Key: clone(one.Key), Strength: one.Strength}
+	}
+	return partners, nil
+}
+
 // ViewLinked is [DB.GetLinked] without a copy: it calls fn once for key and for each partner, in the
 // order of GetLinked, key being number 0. The bytes stay valid and unchanged until ViewLinked
 // returns; fn must neither change nor keep them. An error of fn ends the call.

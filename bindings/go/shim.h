@@ -104,6 +104,29 @@ static inline go_answer go_warp_get_nowait(go_db db, go_bytes key, size_t key_le
     return go_warp_answer(status, value_len);
 }
 
+/* An answer, a length, and the revision of a value. */
+typedef struct {
+    size_t n;
+    uint64_t revision;
+    char *text;
+    warp_status status;
+} go_changed;
+
+static inline go_changed go_warp_get_if_changed(go_db db, go_bytes key, size_t key_len,
+                                                uint64_t known, unsigned char *buf, size_t buf_len,
+                                                int wait) {
+    go_changed out = {0, 0, NULL, WARP_OK};
+    if (wait) {
+        out.status = warp_get_if_changed(go_warp_db(db), key, key_len, known, buf, buf_len, &out.n,
+                                         &out.revision);
+    } else {
+        out.status = warp_get_if_changed_nowait(go_warp_db(db), key, key_len, known, buf, buf_len,
+                                                &out.n, &out.revision);
+    }
+    out.text = go_warp_text(out.status);
+    return out;
+}
+
 static inline go_answer go_warp_exists(go_db db, go_bytes key, size_t key_len) {
     return go_warp_answer(warp_exists(go_warp_db(db), key, key_len), 0);
 }
@@ -446,12 +469,12 @@ static inline void go_warp_linked_free(uintptr_t linked, go_partner *all) {
     free(all);
 }
 
-static inline go_linked go_warp_get_linked(go_db db, go_bytes key, size_t key_len) {
+/* Takes what a call answered with. */
+static inline go_linked go_warp_linked(warp_status status, warp_linked *linked) {
     go_linked out = {0, NULL, 0, NULL, WARP_OK};
-    warp_linked *linked = NULL;
     size_t i;
-    out.status = warp_get_linked(go_warp_db(db), key, key_len, &linked);
-    out.text = go_warp_text(out.status);
+    out.status = status;
+    out.text = go_warp_text(status);
     if (out.status != WARP_OK) return out;
     out.linked = (uintptr_t)linked;
     out.n = warp_linked_count(linked);
@@ -459,7 +482,7 @@ static inline go_linked go_warp_get_linked(go_db db, go_bytes key, size_t key_le
     if (out.all == NULL) {
         warp_linked_free(linked);
         out.status = WARP_ERR_OUT_OF_MEMORY;
-        out.text = strdup("get linked: no memory for the answers");
+        out.text = strdup("linked keys: no memory for the answers");
         return out;
     }
     for (i = 0; i < out.n; i++) {
@@ -472,6 +495,18 @@ static inline go_linked go_warp_get_linked(go_db db, go_bytes key, size_t key_le
         one->value_len = value_bytes.len;
     }
     return out;
+}
+
+static inline go_linked go_warp_get_linked(go_db db, go_bytes key, size_t key_len) {
+    warp_linked *linked = NULL;
+    warp_status status = warp_get_linked(go_warp_db(db), key, key_len, &linked);
+    return go_warp_linked(status, linked);
+}
+
+static inline go_linked go_warp_partners(go_db db, go_bytes key, size_t key_len) {
+    warp_linked *linked = NULL;
+    warp_status status = warp_partners(go_warp_db(db), key, key_len, &linked);
+    return go_warp_linked(status, linked);
 }
 
 /* Macros of the header, as constants that cgo can see whatever they expand to. */
