@@ -41,6 +41,10 @@ pub enum Sabotage {
     UnseenReaders,
     /// A swap looks at the value before it takes the shard's lock.
     UnlockedSwap,
+    /// A freed segment is written over before its new name, and its empty header, are synced.
+    UnsyncedSpare,
+    /// The checksums of records do not depend on the generation of their segment.
+    SeedWithoutGeneration,
 }
 
 /// Those that crashes on the simulated disk show.

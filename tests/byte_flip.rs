@@ -10,8 +10,9 @@
 //! of a log* (a batch frame is one record) that no sync has covered cannot be told from a write
 //! that was under way. Exactly that record may be missing then.
 //!
-//! Two stretches are sampled and not flipped byte by byte: the inside of the value of 66,000 bytes,
-//! where all bytes are alike to every reader, and what lies behind the last record of a segment.
+//! Three stretches are sampled and not flipped byte by byte: the inside of the value of 66,000
+//! bytes, where all bytes are alike to every reader, what lies behind the last record of a segment,
+//! and the reserve, which nobody reads.
 
 mod common;
 
@@ -200,6 +201,9 @@ fn places(dir: &Path) -> Vec<(String, usize)> {
             let large = records.iter().filter(|r| r.to - r.from > 60_000);
             sampled.extend(large.map(|r| r.from + 256..r.to - 64));
         }
+        if name == "RESERVE" {
+            sampled.push(0..len);
+        }
         let is_sampled = |at: &usize| sampled.iter().any(|s| s.contains(at));
         let all = (0..len).filter(|at| !is_sampled(at) || at % STRIDE == 0);
         places.extend(all.map(|at| (name.clone(), at)));
@@ -263,7 +267,11 @@ fn lengths(dir: &Path) -> Vec<(String, usize)> {
         let len = fs::metadata(dir.join(&name)).unwrap().len() as usize;
         // Behind the last record of a segment every page will do.
         let records = if name.ends_with(".seg") { records(dir, &name) } else { Vec::new() };
-        let end = if name.ends_with(".seg") { records.last().map_or(128, |r| r.to) } else { len };
+        let end = match &*name {
+            "RESERVE" => 0,
+            _ if name.ends_with(".seg") => records.last().map_or(128, |r| r.to),
+            _ => len,
+        };
         let mut lengths: BTreeSet<usize> = (0..end).step_by(STRIDE / 3).collect();
         lengths.extend((0..len).step_by(4096));
         lengths.extend(0..len.min(400));

@@ -12,7 +12,10 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// Runs `work` for one seed after the other until the time is up.
-fn seeds(seconds: u64, work: impl Fn(u64, &mut lab::Report) -> Result<(), lab::Violation>) {
+fn seeds(
+    seconds: u64,
+    work: impl Fn(u64, &mut lab::Report) -> Result<(), lab::Violation>,
+) -> lab::Report {
     let (first, seconds) = (number("WARP_SEED", 1), number("WARP_SECONDS", seconds));
     let begin = Instant::now();
     let mut report = lab::Report::default();
@@ -25,11 +28,22 @@ fn seeds(seconds: u64, work: impl Fn(u64, &mut lab::Report) -> Result<(), lab::V
         }
     }
     println!("{} crash points from seed {first}: {report:?}", report.crash_points());
+    report
 }
 
 #[test]
 fn every_crash_leaves_what_was_promised() {
     seeds(30, lab::sweep);
+}
+
+#[test]
+fn a_full_disk_refuses_puts_alone_and_ends() {
+    seeds(8, lab::full);
+}
+
+#[test]
+fn a_file_that_is_used_again_holds_one_segment() {
+    assert!(seeds(5, lab::recycling).recycled > 0, "no file was used again");
 }
 
 /// `warp crashtest --mode resurrection --rounds N` is the long form.

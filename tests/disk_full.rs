@@ -2,10 +2,12 @@
 //! where there is none.
 //!
 //! Needs the right to mount; where it is missing the test says so and passes. The simulated disk
-//! (`src/lab/faults.rs`) is full at every call of its workloads.
+//! is full at every call of its workloads (`src/lab/faults.rs`), and crashes while it is
+//! (`src/lab/full.rs`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use warp_engine::{Db, ErrorKind, Options};
 
@@ -116,12 +118,60 @@ fn a_full_device(shards: &str, mib: u64) {
     let full = fill(&db, end + 1);
     assert!(full > end + 1000, "only {} keys went into {} MiB", full - end, mib / 4);
     check(&db, full);
-    // A close may find no room for its checkpoint, and loses nothing then.
-    if let Err(e) = db.close() {
-        assert_eq!(e.kind(), ErrorKind::NoSpace, "{e}");
-    }
+    // It closes and opens as it is.
+    db.close().unwrap();
     let db = open(&dir, shards);
     check(&db, full);
+    room_is_made(db, &dir, shards, full);
+}
+
+/// All but puts goes on while the device is full, and makes the room that lets puts go on.
+fn room_is_made(db: Db, dir: &Path, shards: &str, from: u64) {
+    let full = fill(&db, from);
+    let (kept, stop) = (full / 4, AtomicBool::new(false));
+    // While another thread puts, and is refused more often than not.
+    let end = std::thread::scope(|scope| {
+        let puts = scope.spawn(|| {
+            let mut end = full;
+            while !stop.load(Ordering::Relaxed) {
+                match db.put(&key(end), &value(end)) {
+                    Ok(()) => end += 1,
+                    Err(e) => assert_eq!(e.kind(), ErrorKind::NoSpace, "{e}"),
+                }
+            }
+            end
+        });
+        for n in kept..full {
+            assert!(db.delete(&key(n)).unwrap(), "key {n}");
+            if n % 4096 == 0 {
+                db.checkpoint().unwrap();
+                db.compact().unwrap();
+                db.sync().unwrap();
+            }
+            assert!(db.get(&key(n)).unwrap().is_none() && db.get(&key(0)).unwrap().is_some());
+        }
+        stop.store(true, Ordering::Relaxed);
+        puts.join().unwrap()
+    });
+    // By themselves: nobody calls for compaction any more.
+    let begin = Instant::now();
+    while let Err(e) = db.put(&key(end), &value(end)) {
+        assert_eq!(e.kind(), ErrorKind::NoSpace, "{e}");
+        assert!(begin.elapsed() < Duration::from_secs(30), "puts do not work again: {e}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // And as much fits as there was.
+    let end = fill(&db, end + 1);
+    assert!(end - full > (full - kept) / 2, "{kept} keys kept, {} new, {full} once", end - full);
+    let check = |db: &Db| {
+        for n in 0..end {
+            let expected = (n < kept || n >= full).then(|| value(n));
+            assert!(db.get(&key(n)).unwrap() == expected, "key {n} of {kept}, {full}, {end}");
+        }
+    };
+    check(&db);
+    db.close().unwrap();
+    check(&open(dir, shards));
 }
 
 #[test]

@@ -106,6 +106,9 @@ fn every_defect_is_caught() {
     for defect in [Sabotage::DroppedDeletes, Sabotage::EarlyForget] {
         attempt("resurrection", defect, &resurrected);
     }
+    for defect in [Sabotage::UnsyncedSpare, Sabotage::SeedWithoutGeneration] {
+        attempt("recycling", defect, &|_| simulated((1, 1), lab::recycling));
+    }
     attempt("sim", Sabotage::TrustedCache, &|_| {
         simulated((1, 1), |seed, report| lab::faults(seed, 1, report))
     });

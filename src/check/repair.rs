@@ -188,7 +188,8 @@ impl Salvage<'_> {
             return self.report.damage.push(damage);
         };
         let bytes = segment.read(&mut self.report.damage);
-        let resync = Resync::new(&bytes, seed);
+        let remains = segment.id.is_some_and(|id| id.remains);
+        let resync = Resync::new(&bytes, seed).with_remains(remains);
         // What lies behind the end that the next segment names was cut off by a recovery.
         let limit = segment.end.unwrap_or(bytes.len()).min(bytes.len());
         let mut loose = Loose::default();

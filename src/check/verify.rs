@@ -180,7 +180,8 @@ impl Check<'_> {
             return seqs;
         };
         let bytes = segment.read(&mut self.report.damage);
-        let resync = Resync::new(&bytes, seed);
+        let remains = segment.id.is_some_and(|id| id.remains);
+        let resync = Resync::new(&bytes, seed).with_remains(remains);
         let position = |log: u32| Some(self.files.checkpoint.as_ref()?.logs.get(log as usize)?.0);
         let covered = match segment.id.and_then(|id| Some((id, position(id.log)?))) {
             Some((id, Position { ordinal, offset })) if id.ordinal == ordinal => offset as usize,

@@ -9,16 +9,22 @@
 //! 5. replace CHECKPOINT (write beside, sync, rename, sync the directory): the new one holds;
 //! 6. remove the old image: one left over is removed at the next open.
 //!
+//! Where there is no room for the image, the old one goes first, and if that is not enough the
+//! checkpoint is published without one: the next open rebuilds the index, which takes longer.
+//! CHECKPOINT itself has its place in the reserve. So a full disk never keeps a checkpoint from
+//! freeing what compaction has emptied.
+//!
 //! A record below the positions of step 1 was published before its shard's lock was released
 //! (`log`, invariant 1), so the image, which is taken later, has it or what replaced it.
 
 use super::meta::{image_name, Checkpoint, SegmentInfo, CHECKPOINT};
 use super::{image, Engine, Home};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sabotage::{self, Sabotage};
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::replace_file;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::PoisonError;
 
 /// The state of checkpoints.
@@ -32,6 +38,8 @@ pub(crate) struct Checkpoints {
     published: AtomicU64,
     /// Bytes in all logs at the last one.
     log_bytes: AtomicU64,
+    /// Asks the thread for one.
+    asks: Mutex<Option<Sender<()>>>,
 }
 
 /// Numbers of checkpoints. A number is used once, even if its checkpoint fails: how far that came
@@ -49,6 +57,17 @@ impl Checkpoints {
     pub(crate) fn new(number: u64, last: Option<Checkpoint>) -> Self {
         let numbers = Mutex::new(Numbers { used: number, published: number, last });
         Checkpoints { numbers, ..Self::default() }
+    }
+
+    /// Connects the thread that makes them, or disconnects it.
+    pub(crate) fn connect(&self, asks: Option<Sender<()>>) {
+        *self.asks.lock().unwrap_or_else(PoisonError::into_inner) = asks;
+    }
+
+    /// Asks the thread for one; false if there is none.
+    pub(crate) fn ask(&self) -> bool {
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        asks.as_ref().is_some_and(|asks| asks.send(()).is_ok())
     }
 
     /// Keeps checkpoints out for as long as the guard lives.
@@ -89,32 +108,55 @@ impl Engine {
         self.check_writable()?;
         let mut numbers = self.checkpoints.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         numbers.used += 1;
+        // What fails may take the image of the last one along.
+        numbers.last = None;
         let number = numbers.used;
         let begun = self.checkpoints.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let mut checkpoint = self.take_positions(number);
         let log_bytes = checkpoint.segments.iter().map(|s| s.end).sum();
+        let old = home.dir.join(image_name(numbers.published));
+        let remove_old = || {
+            if home.io.exists(&old).unwrap_or(false) {
+                let _ = home.io.remove(&old);
+            }
+        };
         let name = image_name(number);
-        match self.write_image(home, &name) {
-            Ok(blocks) => checkpoint.image_blocks = blocks,
-            Err(e) => {
-                // The old checkpoint holds; a file in part is of no use to anyone.
+        checkpoint.image_blocks = match self.write_image(home, &name) {
+            Err(e) if e.kind() == ErrorKind::NoSpace => {
+                // An image saves a recovery time and nothing else, so the old one makes room.
                 let _ = home.io.remove(&home.dir.join(&name));
+                remove_old();
+                self.write_image(home, &name)
+            }
+            other => other,
+        }
+        .or_else(|e| {
+            // The old checkpoint holds; a file in part is of no use to anyone.
+            let _ = home.io.remove(&home.dir.join(&name));
+            if e.kind() != ErrorKind::NoSpace {
                 return Err(e);
             }
-        }
-        replace_file(&*home.io, &home.dir, CHECKPOINT, &checkpoint.encode()).map_err(|e| {
-            Error::os(format!("publish {}", home.dir.join(CHECKPOINT).display()), &e)
+            self.run_pass(self.token())?;
+            Ok(0)
         })?;
-        let old = std::mem::replace(&mut numbers.published, number);
-        let old = home.dir.join(image_name(old));
-        if home.io.exists(&old).unwrap_or(false) {
-            let _ = home.io.remove(&old);
-        }
+        let bytes = checkpoint.encode();
+        let publish = || {
+            replace_file(&*home.io, &home.dir, CHECKPOINT, &bytes).map_err(|e| {
+                Error::os(format!("publish {}", home.dir.join(CHECKPOINT).display()), &e)
+            })
+        };
+        match publish() {
+            Err(e) if e.kind() == ErrorKind::NoSpace && self.source.reserve.take_all() => publish(),
+            other => other,
+        }?;
+        numbers.published = number;
+        remove_old();
         self.checkpoints.begun_published.store(begun, Ordering::SeqCst);
         self.checkpoints.published.fetch_add(1, Ordering::Relaxed);
         self.checkpoints.set_log_bytes(log_bytes);
-        numbers.last = Some(checkpoint);
-        Ok(())
+        numbers.last = (checkpoint.image_blocks > 0).then_some(checkpoint);
+        drop(numbers);
+        self.tend_reserve()
     }
 
     /// Whether the checkpoint that holds says all that a new one would: nothing has been written,
@@ -163,6 +205,14 @@ impl Engine {
             });
         }
         checkpoint
+    }
+
+    /// Sizes the reserve by what the database has, and makes it whole if there is room.
+    pub(crate) fn tend_reserve(&self) -> Result<()> {
+        if self.home.is_none() || self.options.read_only {
+            return Ok(());
+        }
+        self.source.tend_reserve(0)
     }
 
     /// Steps 2 to 4.

@@ -17,9 +17,10 @@ use super::cold::Cold;
 use super::durability::sync_failed;
 use super::write::{Change, Locked, Prepared, Write};
 use super::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hash::KeyHash;
 use crate::log::record::{record_len, Kind, KILLED_LEN};
+use crate::log::source::Purpose;
 use crate::sabotage::{self, Sabotage};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,6 +50,20 @@ enum Request<'a> {
     /// With the version of the placement under which it was hashed.
     One(Write<'a>, KeyHash, u64),
     Batch(&'a Prepared<'a>),
+}
+
+impl Request<'_> {
+    /// What a full disk does with it. A swap is decided under the lock, so it counts as what it
+    /// wants to do.
+    fn purpose(&self) -> Purpose {
+        match self {
+            Request::One(Write::Delete { .. } | Write::Swap { desired: None, .. }, ..) => {
+                Purpose::Delete
+            }
+            Request::One(..) => Purpose::Put,
+            Request::Batch(batch) => batch.purpose(),
+        }
+    }
 }
 
 /// The queue.
@@ -132,9 +147,29 @@ impl Engine {
     }
 
     fn join(&self, request: Request) -> Answer {
+        match self.join_once(request) {
+            Some(Err(e)) if e.kind() == ErrorKind::NoSpace => {
+                // A change of placement comes back as an answer of its own, and is no failure.
+                let mut moved = false;
+                let again = self.with_room(e, || match self.join_once(request) {
+                    Some(answer) => answer,
+                    None => {
+                        moved = true;
+                        Ok(false)
+                    }
+                });
+                (!moved).then_some(again)
+            }
+            answer => answer,
+        }
+    }
+
+    fn join_once(&self, request: Request) -> Answer {
         // The leader will look again, and find it in the cache.
+        let puts = request.purpose() == Purpose::Put;
         let ready = self
             .check_writable()
+            .and_then(|()| if puts { self.check_room() } else { Ok(()) })
             .and_then(|()| self.read_request_ahead(&request, &mut Cold::default()));
         if let Err(e) = ready {
             return Some(Err(e));
@@ -256,7 +291,7 @@ impl Engine {
         }
         let synced = segments
             .iter()
-            .try_for_each(|(s, _)| s.sync().map_err(|e| sync_failed(s, &e)))
+            .try_for_each(|(s, end)| s.sync(*end).map_err(|e| sync_failed(s, &e)))
             .and_then(|()| self.source.sync_dir())
             .and_then(|()| self.check_writable());
         match synced {
@@ -351,7 +386,8 @@ impl<'a> Group<'_, 'a> {
         let shard = engine.shard_number(hash);
         let seq = locked.state(shard).seq + 1;
         let log = &mut locked.state(self.home).log;
-        let at = log.append((kind, 0, seq), key, value, &engine.source)?;
+        let purpose = if kind == Kind::Put { Purpose::Put } else { Purpose::Delete };
+        let at = log.append((kind, 0, seq), key, value, &engine.source, purpose)?;
         locked.state(shard).seq = seq;
         let len = record_len(key.len(), value.len());
         self.changes.push(Change { hash, key, kind, at, len });

@@ -6,7 +6,7 @@
 //! 1. take the lock of its key's shard;
 //! 2. if the key's entry still points to the record, append a copy with the same sequence number
 //!    to the shard's cold log and point the entry to it; else the record is dead;
-//! 3. release the lock. Writers wait for one copy at most.
+//! 3. release the lock. Writers wait for a few short copies at most.
 //!
 //! Where rules keep groups of keys together, the other records of a group are copied behind the one
 //! that is moved, wherever they were, so that a group that is not written to lies in one place.
@@ -15,51 +15,64 @@
 //! its horizon is left but the victim itself. Segments that are emptied and not yet freed count as
 //! left, since a crash may bring them back.
 //!
-//! An emptied segment is freed when
-//! * a checkpoint that does not list it has been published: recovery needs it no more, and takes
-//!   its file, should it be there still, for a leftover; and
-//! * the epoch has passed in which its last entry was replaced: no reader is on the way to it.
+//! What becomes of an emptied segment is told in [`free`], how records are moved in [`moving`].
 //!
-//! Then its slot is cleared and its file removed; its memory goes with the last pinned value.
+//! A full disk: what is copied may take the reserve ([`crate::log::reserve`]), which holds what one
+//! victim may take. So victims are then freed one by one, the best first, and for less garbage.
 //!
 //! What a crash leaves: copies and originals with the same sequence number, of which recovery
 //! takes either; or emptied segments, which are live data's second copy or leftovers.
+//!
+//! How much is done: compaction keeps the logs at somewhat more than what lives ([`Space`]), what is
+//! emptied and not yet freed included. Checkpoints are asked for as soon as a part has been emptied,
+//! writers help where compaction cannot keep up, and are made to wait where even that is not enough
+//! (`log/pressure.rs`).
 //!
 //! Victims are chosen by cost and benefit as in Rosenblum and Ousterhout, "The Design and
 //! Implementation of a Log-Structured File System" (1992): free space gained, times age, over the
 //! work of moving what lives.
 
-use super::cold::Cold;
-use super::rules::PLACE;
-use super::{Engine, ShardState};
-use crate::epoch;
-use crate::error::{Error, Result};
-use crate::index::entry::Location;
+mod free;
+mod moving;
+
+use super::Engine;
+use crate::error::{Error, ErrorKind, Result};
 use crate::log::pressure::Cause;
-use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
-use crate::log::stored::Reader;
 use crate::sabotage::{self, Sabotage};
-use crate::sync::{self, Condvar, Mutex, MutexGuard};
-use std::collections::BTreeSet;
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use free::Freeing;
+use moving::{Assist, ASSIST_MAX};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// Compaction begins when more than this share of the sealed segments is dead, in per cent, and
-/// goes on until it is less than the second.
-const BEGIN_PERCENT: u64 = 20;
-const END_PERCENT: u64 = 15;
-/// In a database in memory that is nearly at its limit it begins at this.
-const TIGHT_PERCENT: u64 = 2;
-/// Writers are held back when the dead share passes this, the more the further.
-const SLOW_PERCENT: u64 = 45;
-/// Deletes that wait for older segments to go are swept for when they are this share.
+/// Compaction begins when so much is dead or emptied, in thousandths of what lives, and ends when so
+/// much would be, were all freed that is emptied.
+const BEGIN: u64 = 250;
+const END: u64 = 210;
+/// Writers help from here on, with one record each; from there on with as many as they ever do.
+const ASSIST_FROM: u64 = 400;
+const ASSIST_FULL: u64 = 760;
+/// They are made to wait from here on, the more the further.
+const WAIT_FROM: u64 = 800;
+/// A checkpoint is asked for when so much has been emptied, or so many bytes.
+const PUBLISH: u64 = 60;
+const PUBLISH_MIN: u64 = 4 << 20;
+/// The first two in a database in memory that is nearly at its limit.
+const BEGIN_TIGHT: u64 = 20;
+/// Deletes that wait for older segments to go are swept for when they are this share of the sealed
+/// segments, in per cent.
 const SWEEP_PERCENT: u64 = 10;
 /// Below this, garbage is left alone: it is less than a few young segments.
 const GARBAGE_MIN: u64 = 4 << 20;
-/// How often the thread looks.
-const LOOK: Duration = Duration::from_millis(50);
+/// The same three while the disk is full, and after that until there is no more to gain.
+const BEGIN_FULL: u64 = 50;
+const END_FULL: u64 = 20;
+const GARBAGE_MIN_FULL: u64 = 64 << 10;
+/// How often the thread looks, and how soon again when there was something to do.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The state of compaction.
 #[derive(Default)]
@@ -72,24 +85,7 @@ pub(crate) struct Compaction {
     stopping: AtomicBool,
     moved: AtomicU64,
     freed: AtomicU64,
-}
-
-/// Segments on their way out.
-#[derive(Default)]
-struct Freeing {
-    emptied: Vec<Emptied>,
-    /// Slots cleared, and the epoch after which no [`crate::log::slots::SlotTable::all`] can be
-    /// about to share the segment.
-    cleared: Vec<(Arc<Segment>, u64)>,
-    /// Segments whose data is damaged, so that they cannot be moved; by generation.
-    damaged: BTreeSet<u64>,
-}
-
-struct Emptied {
-    segment: Arc<Segment>,
-    epoch: u64,
-    /// Checkpoints begun when it was emptied: a later one leaves it out.
-    checkpoint: u64,
+    assist: Assist,
 }
 
 impl Compaction {
@@ -101,6 +97,11 @@ impl Compaction {
         self.freed.load(Ordering::Relaxed)
     }
 
+    /// Time that writers spent moving records, in microseconds.
+    pub(crate) fn assist_micros(&self) -> u64 {
+        self.assist.micros()
+    }
+
     /// Tells the thread to end, in the middle of a victim if need be.
     pub(crate) fn close(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -108,44 +109,14 @@ impl Compaction {
         self.wake.notify_all();
     }
 
+    /// From here on nothing is kept for later.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
     /// Keeps compaction out for as long as the guard lives.
     pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn freeing(&self) -> MutexGuard<'_, Freeing> {
-        self.freeing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Frees what may be freed by now. Any thread may call this.
-    pub(crate) fn free(&self, engine: &Engine) {
-        let mut freeing = self.freeing();
-        if freeing.emptied.is_empty() && freeing.cleared.is_empty() {
-            return;
-        }
-        let (safe, published) = (epoch::safe_epoch(), engine.checkpoints.last_begun_published());
-        let early = engine.home.is_none() || sabotage::is(Sabotage::EarlyFree);
-        let is_free = |e: &Emptied| {
-            // In this order: once the epoch has passed nobody new begins to read.
-            e.epoch < safe && !e.segment.has_readers() && (early || e.checkpoint < published)
-        };
-        let (free, rest) = std::mem::take(&mut freeing.emptied).into_iter().partition(is_free);
-        freeing.emptied = rest;
-        let free: Vec<Emptied> = free;
-        for Emptied { segment, .. } in free {
-            if let Some(map) = segment.mapping() {
-                engine.memory.count_held(&map);
-            }
-            if let Some(table) = engine.slots.clear(segment.id.slot) {
-                freeing.cleared.push((table, epoch::retire_epoch()));
-            }
-            self.freed.fetch_add(segment.len() as u64, Ordering::Relaxed);
-            // A file that stays is a leftover for the next open.
-            if engine.source.discard(&segment).is_ok() {
-                engine.source.set_dir_dirty();
-            }
-        }
-        freeing.cleared.retain(|(_, epoch)| *epoch >= safe);
     }
 }
 
@@ -157,36 +128,74 @@ struct Candidate {
     garbage: u64,
 }
 
+/// What the logs hold, in bytes of records.
+#[derive(Clone, Copy)]
+pub(crate) struct Space {
+    /// What lives, and deletes that wait for older segments to go.
+    pub(crate) live: u64,
+    /// What is dead in sealed segments, where something can be done about it.
+    pub(crate) dead: u64,
+    /// All that is in emptied segments that are not yet freed.
+    pub(crate) emptied: u64,
+}
+
+impl Space {
+    /// How much more than what lives there is, in thousandths.
+    fn over(&self) -> u64 {
+        (self.dead + self.emptied) * 1000 / self.live.max(1)
+    }
+
+    /// How much more there would be, were all freed that is emptied.
+    fn over_then(&self) -> u64 {
+        self.dead * 1000 / self.live.max(1)
+    }
+}
+
 impl Engine {
     /// The body of the compaction thread.
     pub(crate) fn run_compact_thread(&self) {
+        let mut look = LOOK;
         loop {
             let closing = self.compaction.closing.lock().unwrap_or_else(PoisonError::into_inner);
-            let wait = self.compaction.wake.wait_timeout_while(closing, LOOK, |c| !*c);
+            let wait = self.compaction.wake.wait_timeout_while(closing, look, |c| !*c);
             if *wait.unwrap_or_else(PoisonError::into_inner).0 {
                 return;
             }
             // What fails now fails again for whoever compacts by hand, and is told then.
-            let _ = self.compact_some();
+            let busy = self.compact_some().unwrap_or(false);
+            look = if busy { LOOK_AGAIN } else { LOOK };
         }
     }
 
-    /// One round: as many victims as it takes, then a checkpoint that frees them.
-    fn compact_some(&self) -> Result<()> {
+    /// One round, whether there was anything to do. Writers help only meanwhile.
+    fn compact_some(&self) -> Result<bool> {
         let _running = self.compaction.lock();
+        let result = self.compact_round();
+        // What an error has left is a victim for another round.
+        drop(self.compaction.assist.take());
+        result
+    }
+
+    /// As many victims as it takes, and checkpoints that free them.
+    fn compact_round(&self) -> Result<bool> {
         self.check_writable()?;
-        self.compaction.free(self);
-        let (mut used, mut garbage, mut victims) = self.candidates();
-        self.set_slowdown(used, garbage);
+        self.compaction.free(self)?;
+        let mut space = self.space();
+        self.set_slowdown(&space);
+        let (used, garbage, mut victims) = self.candidates();
         self.sweep(used, &victims)?;
         // Memory that cannot be had from anywhere else is worth the work at once.
-        let tight = self.home.is_none() && self.source.anonymous.is_tight();
-        let (begin, end, least) = match tight {
-            true => (TIGHT_PERCENT, 0, 0),
-            false => (BEGIN_PERCENT, END_PERCENT, GARBAGE_MIN),
+        let no_memory = self.home.is_none() && self.source.anonymous.is_tight();
+        let tight = self.source.reserve.is_tight();
+        let (begin, end, least) = match (no_memory, tight) {
+            (true, _) => (BEGIN_TIGHT, 0, 0),
+            (_, true) => (BEGIN_FULL, END_FULL, GARBAGE_MIN_FULL),
+            _ => (BEGIN, END, GARBAGE_MIN),
         };
-        if garbage < least || garbage * 100 < used * begin || garbage == 0 {
-            return Ok(());
+        let is_enough = |space: &Space, end: u64| space.dead < least || space.over_then() < end;
+        if garbage == 0 || space.over() < begin || is_enough(&space, end) {
+            self.source.reserve.calm_down();
+            return Ok(false);
         }
         let newest = self.source.newest_generation() as f64;
         let benefit = |c: &Candidate| {
@@ -194,24 +203,75 @@ impl Engine {
             dead * age.sqrt() / (c.used as f64 + c.used.saturating_sub(c.garbage) as f64)
         };
         victims.sort_by(|a, b| benefit(b).total_cmp(&benefit(a)));
-        let mut emptied = 0;
-        let worth = if tight { 50 } else { 10 };
+        let (mut emptied, mut unfreed) = (0, 0);
+        let worth = if no_memory { 50 } else { 10 };
         for victim in victims.iter().filter(|v| v.garbage * worth > v.used) {
-            if garbage * 100 < used * end || self.compaction.stopping.load(Ordering::Relaxed) {
+            if is_enough(&space, end) || self.compaction.stopping.load(Ordering::Relaxed) {
                 break;
             }
-            if self.empty(&victim.segment)? {
-                used -= victim.used.min(used);
-                garbage -= victim.garbage.min(garbage);
+            let assist = &self.compaction.assist;
+            if assist.level() > 0 && !tight && !victim.segment.is_cold() && assist.is_idle() {
+                if let Some(victim) = self.begin_victim(&victim.segment)? {
+                    assist.give(victim);
+                }
+            } else if self.empty_or_leave(victim)? {
                 emptied += victim.used;
+                unfreed += victim.used;
+                if tight {
+                    self.publish_freed()?;
+                } else if unfreed > PUBLISH_MIN && unfreed * 1000 > space.live * PUBLISH {
+                    self.checkpoints.ask();
+                    unfreed = 0;
+                }
             }
-            self.set_slowdown(used + emptied, garbage);
+            space = self.space();
+            self.set_slowdown(&space);
         }
-        if emptied > 0 && self.home.is_some() && !self.compaction.stopping.load(Ordering::Relaxed) {
+        if let Some(victim) = self.compaction.assist.take() {
+            self.finish(victim)?;
+            emptied += 1;
+        }
+        // A file that anybody holds is not used again.
+        drop(victims);
+        let stopping = self.compaction.stopping.load(Ordering::Relaxed);
+        if emptied > 0 && self.home.is_some() && !tight && !stopping && !self.checkpoints.ask() {
             self.checkpoint()?;
         }
-        self.compaction.free(self);
-        Ok(())
+        self.compaction.free(self)?;
+        Ok(emptied > 0)
+    }
+
+    /// Empties a victim, unless there is no room for what lives in it. What is copied of one that
+    /// does not fit in the end would be lost to the reserve, so it is not begun.
+    fn empty_or_leave(&self, victim: &Candidate) -> Result<bool> {
+        let reserve = &self.source.reserve;
+        let no_room = |e: &Error| e.kind() == ErrorKind::NoSpace;
+        let living = victim.used.saturating_sub(victim.garbage);
+        if living > 0 && reserve.is_full() && !reserve.holds(living) {
+            return Ok(false);
+        }
+        match self.empty(&victim.segment) {
+            // What was emptied so far gives room for the next.
+            Err(e) if no_room(&e) => {
+                self.publish_freed()?;
+                self.empty(&victim.segment)
+            }
+            other => other,
+        }
+        .or_else(|e| if no_room(&e) { Ok(false) } else { Err(e) })
+    }
+
+    /// For a write that found no room: compacts what is worth it; whether that freed anything, by
+    /// this caller or by whoever was at it.
+    pub(crate) fn make_room(&self) -> bool {
+        if !self.source.reserve.is_time_to_compact(self.source.io().is_serial()) {
+            return false;
+        }
+        let freed = || self.compaction.freed_bytes();
+        let before = freed();
+        // What fails here is no more than no room made.
+        let _ = self.compact_some();
+        freed() != before
     }
 
     /// Raises the oldest generation when deletes that wait for that have become many: moves the
@@ -236,34 +296,37 @@ impl Engine {
     }
 
     /// Does all that can be done now: seals the active segments, empties every segment with
-    /// garbage, makes a checkpoint and frees them; again, as long as that gains something.
+    /// garbage, makes a checkpoint and frees them; again, as long as that gains something. Small
+    /// segments become one, and what compaction appends to is sealed only if it has garbage, so that
+    /// calls that follow each other closely do not leave a segment each.
     pub(crate) fn compact_all(&self) -> Result<()> {
         self.check_writable()?;
         let _running = self.compaction.lock();
         // A second round can drop the deletes whose horizon the first one has passed.
-        for _ in 0..3 {
-            for shard in &self.shards {
-                let mut state = shard.lock();
-                state.log.retire_active();
-                state.cold.retire_active();
+        for round in 0..3 {
+            self.retire_for_compaction();
+            let (_, _, mut victims) = self.candidates();
+            if round == 0 && !self.source.reserve.is_tight() {
+                self.note_small(&mut victims);
             }
-            let (_, _, victims) = self.candidates();
+            if self.source.reserve.is_tight() {
+                victims.sort_by_key(|v| std::cmp::Reverse(v.garbage * 1000 / v.used.max(1)));
+            }
             let mut emptied = 0;
             for victim in victims.iter().filter(|v| v.garbage > 0) {
-                emptied += u64::from(self.empty(&victim.segment)?);
+                let done = self.empty_or_leave(victim)?;
+                emptied += u64::from(done);
+                if done && self.source.reserve.is_full() {
+                    self.publish_freed()?;
+                }
             }
             if sabotage::is(Sabotage::EarlyFree) {
-                self.compaction.free(self);
+                self.compaction.free(self)?;
             }
             self.checkpoint()?;
-            // Readers leave within moments.
-            for _ in 0..100 {
-                self.compaction.free(self);
-                if self.compaction.freeing().emptied.is_empty() {
-                    break;
-                }
-                sync::sleep(Duration::from_micros(100));
-            }
+            // A file that anybody holds is not used again.
+            drop(victims);
+            self.compaction.free_all(self)?;
             if emptied == 0 {
                 break;
             }
@@ -280,13 +343,52 @@ impl Engine {
         }
     }
 
+    /// Seals active segments from which there is something to gain.
+    fn retire_for_compaction(&self) {
+        for shard in &self.shards {
+            let mut state = shard.lock();
+            for hot in [true, false] {
+                let log = state.log_mut(hot);
+                let Some((segment, _)) = log.active() else { continue };
+                let dead = segment.dead_bytes.load(Ordering::Relaxed);
+                let has_garbage = dead + segment.delete_bytes.load(Ordering::Relaxed) > 0;
+                // On a full disk the room that is left in one is what deletes have.
+                let is_worth_it = match self.source.reserve.is_full() {
+                    true => dead * 2 >= segment.len() as u64,
+                    false => hot || has_garbage,
+                };
+                if is_worth_it {
+                    log.retire_active();
+                }
+            }
+        }
+    }
+
+    /// Has segments that are less than half of what their shard's logs have count as garbage, where a
+    /// shard has several.
+    fn note_small(&self, victims: &mut [Candidate]) {
+        let count = self.shards.len();
+        let usual: Vec<u64> = (self.shards.iter())
+            .map(|shard| shard.lock().log.usual_capacity(&self.source) as u64)
+            .collect();
+        let shard_of = |c: &Candidate| c.segment.id.log as usize % count;
+        let is_small = |c: &Candidate| c.used * 2 < usual[shard_of(c)];
+        let mut small = vec![0; count];
+        victims.iter().filter(|c| is_small(c)).for_each(|c| small[shard_of(c)] += 1);
+        for victim in victims.iter_mut().filter(|c| is_small(c)) {
+            if small[shard_of(victim)] > 1 {
+                victim.garbage = victim.garbage.max(1);
+            }
+        }
+    }
+
     /// Empties the `n`-th sealed segment, whatever it would gain, and frees what may be freed.
     /// For an odd `n` the active ones are sealed first.
     #[cfg(feature = "lab")]
     pub(crate) fn compact_one(&self, n: usize) -> Result<()> {
         self.check_writable()?;
         let _running = self.compaction.running.lock().unwrap_or_else(PoisonError::into_inner);
-        self.compaction.free(self);
+        self.compaction.free(self)?;
         for shard in self.shards.iter().filter(|_| n % 2 == 1) {
             shard.lock().log.retire_active();
         }
@@ -300,19 +402,13 @@ impl Engine {
     /// All sealed segments that are not on their way out: bytes of records, bytes of garbage.
     fn candidates(&self) -> (u64, u64, Vec<Candidate>) {
         let segments = self.slots.all();
+        let oldest = Oldest::of(&segments);
         let left = |s: &&Arc<Segment>| s.end().is_some() && !s.emptied.load(Ordering::Acquire);
         let damaged = self.compaction.freeing().damaged.clone();
         let candidate = |segment: &Arc<Segment>| {
             let used = (segment.end().unwrap_or(SEGMENT_HEADER) - SEGMENT_HEADER) as u64;
-            let oldest_other = oldest_other(&segments, segment);
-            let deletes = if segment.horizon.load(Ordering::Relaxed) < oldest_other {
-                segment.delete_bytes.load(Ordering::Relaxed)
-            } else {
-                0
-            };
-            let dead = segment.dead_bytes.load(Ordering::Relaxed) + deletes;
             // A segment without a record is garbage as well.
-            let garbage = if used == 0 { 1 } else { dead.min(used) };
+            let garbage = if used == 0 { 1 } else { oldest.garbage_of(segment).min(used) };
             Candidate { segment: segment.clone(), used, garbage }
         };
         let all: Vec<Candidate> = segments
@@ -325,133 +421,77 @@ impl Engine {
         (sum(|c| c.used), sum(|c| c.garbage), all)
     }
 
-    fn set_slowdown(&self, used: u64, garbage: u64) {
-        let percent = if garbage < 16 * GARBAGE_MIN { 0 } else { garbage * 100 / used.max(1) };
-        let over = percent.saturating_sub(SLOW_PERCENT) as u32;
-        let micros =
-            if self.compaction.stopping.load(Ordering::Relaxed) { 0 } else { over * over * 20 };
+    /// What the logs hold now. Writers go on meanwhile, so it is exact to some records.
+    pub(crate) fn space(&self) -> Space {
+        let (mut space, mut active_dead) = (Space { live: 0, dead: 0, emptied: 0 }, 0);
+        for shard in &self.shards {
+            let state = shard.lock();
+            for (_, tail) in state.log.active().into_iter().chain(state.cold.active()) {
+                space.live += (tail - SEGMENT_HEADER) as u64;
+            }
+        }
+        let segments = self.slots.all();
+        let oldest = Oldest::of(&segments);
+        for segment in &segments {
+            let used = segment.end().map_or(0, |end| (end - SEGMENT_HEADER) as u64);
+            if segment.emptied.load(Ordering::Acquire) {
+                space.emptied += used;
+            } else if segment.end().is_some() {
+                space.live += used;
+                space.dead += oldest.garbage_of(segment);
+            } else {
+                active_dead += segment.dead_bytes.load(Ordering::Relaxed);
+            }
+        }
+        space.live = space.live.saturating_sub(space.dead + active_dead);
+        space
+    }
+
+    /// Has writers help, or wait, as far as that is needed.
+    fn set_slowdown(&self, space: &Space) {
+        let stopping = self.compaction.stopping.load(Ordering::Relaxed);
+        let is_little = space.dead + space.emptied < 2 * GARBAGE_MIN;
+        let over = if stopping || is_little { 0 } else { space.over() };
+        let step = (ASSIST_FULL - ASSIST_FROM) / u64::from(ASSIST_MAX);
+        self.compaction.assist.set_level((over.saturating_sub(ASSIST_FROM)).div_ceil(step) as u32);
+        let micros = over.saturating_sub(WAIT_FROM).min(1000) as u32 * 50;
         self.source.pressure.set(Cause::Garbage, micros);
-    }
-
-    /// Moves all that lives in a segment away. False: it was stopped, or the segment is damaged.
-    fn empty(&self, victim: &Arc<Segment>) -> Result<bool> {
-        let Some(end) = victim.end() else { return Ok(false) };
-        if self.home.is_some() && victim.synced() < end {
-            // Else a copy could outlive a power loss that takes the original and what came before
-            // it in its log: a hole.
-            self.run_pass(self.token())?;
-        }
-        let oldest_other = oldest_other(&self.slots.all(), victim);
-        let mut reader = Reader::new(victim)?;
-        let (mut at, mut moved) = (SEGMENT_HEADER, 0u64);
-        while at < end {
-            if self.compaction.stopping.load(Ordering::Relaxed) {
-                return Ok(false);
-            }
-            self.source.pressure.wait_for_room(&self.compaction.stopping);
-            let Some(record) = reader.record(at, end)? else {
-                self.compaction.freeing().damaged.insert(victim.id.generation);
-                return Ok(false);
-            };
-            if record.kind == Kind::Batch {
-                // The records of the batch follow, each whole; it was verified as one.
-                at += RECORD_HEADER.next_multiple_of(8);
-                continue;
-            }
-            let from = Location { slot: victim.id.slot, offset: at as u32 };
-            moved += self.relocate(victim, from, &record, oldest_other)?;
-            at += record.total_len();
-        }
-        self.compaction.moved.fetch_add(moved, Ordering::Relaxed);
-        // In this order: whoever sees it emptied, or begins a checkpoint that leaves it out, does
-        // so after its last entry was replaced.
-        let epoch = epoch::retire_epoch();
-        let mut freeing = self.compaction.freeing();
-        victim.emptied.store(true, Ordering::Release);
-        let checkpoint = self.checkpoints.begun();
-        freeing.emptied.push(Emptied { segment: victim.clone(), epoch, checkpoint });
-        Ok(true)
-    }
-
-    /// Moves one record if it lives; returns the bytes copied.
-    fn relocate(
-        &self,
-        victim: &Segment,
-        from: Location,
-        record: &Record,
-        oldest_other: u64,
-    ) -> Result<u64> {
-        let hash = self.hash_of(record.key);
-        let shard = self.shard(hash);
-        let mut group = Cold::default();
-        self.read_group_ahead(record.key, &mut group)?;
-        let mut state = shard.lock();
-        let head = (record.kind, 0, record.seq);
-        let len = record.total_len();
-        if record.kind == Kind::Delete {
-            let horizon = Killed::decode(record.value).horizon;
-            if horizon < oldest_other || sabotage::is(Sabotage::DroppedDeletes) {
-                return Ok(0);
-            }
-            let at = state.cold.append(head, record.key, record.value, &self.source)?;
-            // SAFETY: the segment of a record just appended, under the lock.
-            unsafe { self.slots.segment(at.slot) }.add_delete(len, horizon);
-            return Ok(len as u64);
-        }
-        // SAFETY: the shard's lock is held; the copy is complete before it is published.
-        unsafe {
-            let place = shard.index.locate(hash, |at| Ok::<_, Error>(at == from))?;
-            let Some(place) = place else { return Ok(0) };
-            let at = state.cold.append(head, record.key, record.value, &self.source)?;
-            shard.index.update(hash, place, at);
-        }
-        victim.dead_bytes.fetch_add(len as u64, Ordering::Relaxed);
-        let pulled = self.pull_group(&mut state, record.key, &mut group)?;
-        Ok(len as u64 + pulled)
-    }
-
-    /// Reads what [`Engine::pull_group`] will look at under the lock, as far as it is cold.
-    fn read_group_ahead(&self, key: &[u8], cold: &mut Cold) -> Result<()> {
-        let member = self.placement.rules().and_then(|rules| rules.member(key, PLACE));
-        let mut others = member.iter().flat_map(|member| member.others());
-        others.try_for_each(|key| self.read_ahead(self.hash_of(&key), &key, cold))
-    }
-
-    /// Moves the other records of a key's group behind the one that was moved, so that a group lies
-    /// in one place. Under the lock of the shard, which has all of them. Returns the bytes copied.
-    fn pull_group(&self, state: &mut ShardState, key: &[u8], cold: &mut Cold) -> Result<u64> {
-        let Some(member) = self.placement.rules().and_then(|rules| rules.member(key, PLACE)) else {
-            return Ok(0);
-        };
-        let mut moved = 0;
-        for key in member.others() {
-            let hash = self.hash_of(&key);
-            let Some((place, found)) = self.current(hash, &key, cold)? else { continue };
-            // SAFETY: the shard's lock is held, and an entry names the slot.
-            let segment = unsafe { self.slots.segment(found.at.slot) };
-            let len = found.raw.header.total_len();
-            let end = found.at.offset as usize + len;
-            // What is not on the device may be lost with what was before it in its log, and must not
-            // live on in a copy. Nor is anything moved that was moved just now.
-            let is_durable = self.home.is_none() || segment.synced() >= end;
-            if segment.end().is_none() || !is_durable || segment.emptied.load(Ordering::Acquire) {
-                continue;
-            }
-            let head = (Kind::Put, 0, found.raw.header.seq);
-            // SAFETY: the lock keeps the record; the copy is complete before it is published.
-            unsafe {
-                let at = state.cold.append(head, &key, found.raw.value(), &self.source)?;
-                self.shard(hash).index.update(hash, place, at);
-            }
-            segment.dead_bytes.fetch_add(len as u64, Ordering::Relaxed);
-            moved += len as u64;
-        }
-        Ok(moved)
     }
 }
 
-/// The oldest generation of all segments but one.
-fn oldest_other(segments: &[Arc<Segment>], but: &Segment) -> u64 {
-    let others = segments.iter().map(|s| s.id.generation).filter(|g| *g != but.id.generation);
-    others.min().unwrap_or(u64::MAX)
+/// The two oldest generations of all segments: what a delete waits for.
+struct Oldest {
+    first: u64,
+    second: u64,
+}
+
+impl Oldest {
+    fn of(segments: &[Arc<Segment>]) -> Oldest {
+        let mut oldest = Oldest { first: u64::MAX, second: u64::MAX };
+        for generation in segments.iter().map(|s| s.id.generation) {
+            if generation < oldest.first {
+                oldest = Oldest { first: generation, second: oldest.first };
+            } else {
+                oldest.second = oldest.second.min(generation);
+            }
+        }
+        oldest
+    }
+
+    /// The oldest generation of all segments but one.
+    fn other_than(&self, segment: &Segment) -> u64 {
+        if segment.id.generation == self.first {
+            self.second
+        } else {
+            self.first
+        }
+    }
+
+    /// Bytes that compacting a segment would gain: of records that nothing points to, and of deletes
+    /// that nothing older can come back from.
+    fn garbage_of(&self, segment: &Segment) -> u64 {
+        let can_go = segment.horizon.load(Ordering::Relaxed) < self.other_than(segment);
+        let deletes = if can_go { segment.delete_bytes.load(Ordering::Relaxed) } else { 0 };
+        segment.dead_bytes.load(Ordering::Relaxed) + deletes
+    }
 }

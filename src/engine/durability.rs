@@ -161,8 +161,8 @@ impl Engine {
         }
         self.source.sync_dir()?;
         self.links.sync().map_err(|e| Error::os("sync LINKS", &e))?;
-        let sync = |(segment, _): &(Arc<Segment>, usize)| {
-            segment.sync().map_err(|e| sync_failed(segment, &e))
+        let sync = |(segment, end): &(Arc<Segment>, usize)| {
+            segment.sync(*end).map_err(|e| sync_failed(segment, &e))
         };
         let serial = self.source.io().is_serial();
         let threads = if serial { 1 } else { SYNC_THREADS.min(segments.len()) };

@@ -193,6 +193,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Refuses puts while the disk is full.
+    #[inline(always)]
+    pub(crate) fn check_room(&self) -> Result<()> {
+        if self.source.reserve.is_full() {
+            return self.wait_for_room();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wait_for_room(&self) -> Result<()> {
+        let always = self.source.io().is_serial();
+        if self.source.reserve.try_again(always)? {
+            return Ok(());
+        }
+        Err(self.source.reserve.error())
+    }
+
     #[cold]
     fn halt_error(&self) -> Error {
         let reason = self.halt_reason.lock().unwrap_or_else(|e| e.into_inner());

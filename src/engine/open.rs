@@ -20,8 +20,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Hasher, SECRET_LEN, SLOTS};
 use crate::index::rows::RowArena;
 use crate::log::pool::FilePool;
+use crate::log::reserve::RESERVE;
 use crate::log::slots::SlotTable;
 use crate::log::source::SegmentSource;
+use crate::log::spares::SPARE_END;
 use crate::options::Options;
 use crate::sync::Mutex;
 use crate::sys::io::{read_file, replace_file, Io};
@@ -126,6 +128,7 @@ impl Engine {
             engine.remove_old_files(&checkpoint);
             publish::remove(&*io, dir);
             engine.seal_large_segments();
+            engine.source.open_reserve(engine.shards.len())?;
             if engine.is_sync() && engine.opened.replayed > 0 {
                 // What a killed process had written and not synced is there again, for everybody
                 // to read: it must not go with the power after all.
@@ -156,7 +159,9 @@ impl Engine {
             if !self.is_checkpointed() {
                 self.checkpoint()?;
             }
-            self.compaction.free(self);
+            self.compaction.stop();
+            self.compaction.free_all(self)?;
+            self.source.spares.shrink(&*home.io, 0);
             let state = read_state(home)?.ok_or_else(|| {
                 Error::corruption(format!("{} is missing", home.dir.join(STATE).display()))
             })?;
@@ -188,12 +193,14 @@ impl Engine {
         write().map_err(|e: std::io::Error| Error::os(format!("write {}", path.display()), &e))
     }
 
-    /// Removes images that no checkpoint names, and a checkpoint that was never published.
+    /// Removes images that no checkpoint names, a checkpoint that was never published, and spares of
+    /// the last process.
     fn remove_old_files(&self, checkpoint: &Checkpoint) {
         let Some(home) = &self.home else { return };
         let current = super::meta::image_name(checkpoint.image);
         for name in home.io.list(&home.dir).unwrap_or_default() {
-            if name.ends_with(".img") && name != current || name == CHECKPOINT_TEMPORARY {
+            let is_left = name == CHECKPOINT_TEMPORARY || name.ends_with(SPARE_END);
+            if name.ends_with(".img") && name != current || is_left {
                 // One that stays costs space and is tried again at the next open.
                 let _ = home.io.remove(&home.dir.join(name));
             }
@@ -299,7 +306,7 @@ fn check_path(dir: &Path, options: &Options, io: &dyn Io) -> Result<()> {
         )));
     }
     // What a creation that was cut short leaves behind.
-    let ours = [LOCK, CHECKPOINT, "MANIFEST.tmp", CHECKPOINT_TEMPORARY];
+    let ours = [LOCK, CHECKPOINT, RESERVE, "MANIFEST.tmp", CHECKPOINT_TEMPORARY];
     if let Some(other) = names.iter().find(|n| !ours.contains(&n.as_str())) {
         return Err(Error::invalid(format!(
             "{shown} is not a database: it holds {other:?} and no {MANIFEST}; \

@@ -153,7 +153,7 @@ pub struct Stats {
     pub recovered_records: u64,
     /// How long open took, in microseconds.
     pub open_micros: u64,
-    /// Bytes of segment files on disk, preallocation included.
+    /// Bytes of segment files on disk, preallocation and spare files included.
     pub disk_bytes: u64,
     /// Syncs of a log's file to the device since open.
     pub syncs: u64,
@@ -225,6 +225,7 @@ impl Engine {
             stats.deletes = state.deletes;
             stats.index_bytes = shard.index.bytes() as u64;
             stats.put_bytes = state.put_bytes;
+            stats.disk_bytes += state.log.next().map_or(0, |next| next.len()) as u64;
             for (_, tail) in state.log.active().into_iter().chain(state.cold.active()) {
                 stats.log_bytes += (tail - SEGMENT_HEADER) as u64;
             }
@@ -260,12 +261,15 @@ impl Engine {
             checkpoints: self.checkpoints.published(),
             recovered_records: self.opened.replayed,
             open_micros: self.opened.micros,
-            disk_bytes: if self.home.is_some() { sum(|s| s.disk_bytes) } else { 0 },
+            disk_bytes: match self.home {
+                Some(_) => sum(|s| s.disk_bytes) + self.source.spares.bytes(),
+                None => 0,
+            },
             syncs: self.passes.syncs(),
             put_bytes: sum(|s| s.put_bytes),
             moved_bytes: self.compaction.moved_bytes(),
             freed_bytes: self.compaction.freed_bytes(),
-            slowdown_micros: self.source.pressure.waited_micros(),
+            slowdown_micros: self.source.pressure.waited_micros() + self.compaction.assist_micros(),
         }
     }
 
@@ -302,7 +306,19 @@ impl Engine {
             usage.cache,
             self.cache.len(),
         );
-        let o = &self.opened;
+        let (o, space) = (&self.opened, self.space());
+        let _ = write!(
+            json,
+            "\"space\":{{\"dead_bytes\":{},\"emptied_bytes\":{},\"spare_bytes\":{},\
+             \"reserve_bytes\":{},\"recycled_segments\":{},\"full\":{},\"assist_micros\":{}}},",
+            space.dead,
+            space.emptied,
+            self.source.spares.bytes(),
+            self.source.reserve.held(),
+            self.source.spares.recycled(),
+            self.source.reserve.is_full(),
+            self.compaction.assist_micros(),
+        );
         let _ = write!(
             json,
             "\"recovery\":{{\"replayed_records\":{},\"cut_logs\":{},\"cut_bytes\":{},\

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::log::source::POPULATE_AHEAD_FIRST;
 use crate::options::Durability;
 use crate::sys::spawn_upkeep;
-use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,8 +24,8 @@ const CHECKPOINT_LOG_BYTES: u64 = 256 << 20;
 /// The running threads of one database.
 pub(crate) struct Upkeep {
     threads: Vec<JoinHandle<()>>,
-    /// Dropped to end the checkpoint thread and that of the statistics.
-    stop: Option<[Sender<()>; 2]>,
+    /// Dropped to end the thread of the statistics.
+    stop: Option<Sender<()>>,
 }
 
 impl Upkeep {
@@ -69,15 +69,16 @@ impl Upkeep {
             compact.pinning.pin_to(2);
             compact.run_compact_thread();
         })?;
-        let (stop, stopped) = channel();
         let (stop_stats, stats_stopped) = channel();
-        upkeep.stop = Some([stop, stop_stats]);
+        upkeep.stop = Some(stop_stats);
         let stats = engine.clone();
         upkeep.spawn("warp-stats", move || stats.run_stats_thread(&stats_stopped))?;
         let checkpoint = engine.clone();
+        let (asks, asked) = channel();
+        engine.checkpoints.connect(Some(asks));
         upkeep.spawn("warp-checkpoint", move || {
             checkpoint.pinning.pin_to(1);
-            checkpoint.run_checkpoint_thread(&stopped);
+            checkpoint.run_checkpoint_thread(&asked);
         })?;
         Ok(upkeep)
     }
@@ -92,6 +93,7 @@ impl Upkeep {
     /// Ends the threads and waits for them.
     pub(crate) fn end(mut self, engine: &Engine) {
         engine.source.connect(None);
+        engine.checkpoints.connect(None);
         engine.passes.close();
         engine.compaction.close();
         engine.monitor.close();
@@ -118,20 +120,23 @@ impl Engine {
 
     /// Makes ready what one log will need next.
     pub(crate) fn prepare(&self, number: usize) {
-        let shard = &self.shards[number];
-        let work = shard.lock().log.work_to_prepare(&self.source);
+        let (shard, hot) = (&self.shards[number % self.shards.len()], number < self.shards.len());
+        let work = shard.lock().log_mut(hot).work_to_prepare(&self.source);
         if self.source.pressure.is_full() {
             // Memory is short: what writers need they touch themselves, and wait for.
             return;
         }
         if let Some((segment, from, to)) = work.populate {
             self.source.populate(&segment, from, to);
-            shard.lock().log.prepared(&segment, to);
+            shard.lock().log_mut(hot).prepared(&segment, to);
         }
         if let Some(capacity) = work.capacity {
+            if self.source.tend_reserve_for(capacity).is_err() {
+                return;
+            }
             // If this fails, the writer that needs the segment tries itself, and is told.
             let first = self.source.ahead(POPULATE_AHEAD_FIRST);
-            let Ok(segment) = self.source.create(capacity, first, false) else { return };
+            let Ok(segment) = self.source.create(capacity, (0, first), false) else { return };
             let unwanted = shard.lock().log.set_prepared(segment);
             if let Some(segment) = unwanted {
                 let _ = self.source.discard(&segment);
@@ -139,14 +144,28 @@ impl Engine {
         }
     }
 
-    /// Makes a checkpoint whenever replay would begin to take long.
-    fn run_checkpoint_thread(&self, stopped: &Receiver<()>) {
+    /// Makes a checkpoint whenever replay would begin to take long, or compaction asks for one.
+    fn run_checkpoint_thread(&self, asked: &Receiver<()>) {
         let interval = self.options.checkpoint_interval.unwrap_or(CHECKPOINT_INTERVAL);
         let look = CHECKPOINT_LOOK.min(interval);
         let mut last = Instant::now();
-        while stopped.recv_timeout(look) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        loop {
+            let freeing = match asked.recv_timeout(look) {
+                Ok(()) => true,
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // One is enough for all who have asked by now.
+            while asked.try_recv().is_ok() {}
+            if freeing {
+                last = Instant::now();
+                let _ = self.checkpoint().and_then(|()| self.compaction.free_all(self));
+                continue;
+            }
             let stats = self.stats();
-            self.compaction.free(self);
+            // What fails here fails again for whoever compacts or checkpoints by hand.
+            let _ = self.compaction.free(self);
+            let _ = self.tend_reserve();
             // The image costs a write of the index, so a large one waits for more log.
             let enough = self
                 .options

@@ -21,6 +21,7 @@ use crate::log::record::{
     self, record_len, Killed, Kind, FLAG_IN_BATCH, KILLED_LEN, RECORD_HEADER,
 };
 use crate::log::slots::Found;
+use crate::log::source::Purpose;
 use crate::log::Log;
 use crate::packed::{PackedOp, PackedOps};
 use crate::sabotage::{self, Sabotage};
@@ -28,6 +29,8 @@ use crate::sync::MutexGuard;
 use hashbrown::HashTable;
 use std::sync::atomic::Ordering;
 
+/// How often a write that finds no room is tried again after a compaction.
+const ROOM_TRIES: usize = 8;
 /// Changes of a batch whose lookups are under way together.
 const AHEAD: usize = 8;
 
@@ -107,14 +110,12 @@ impl Engine {
         if self.is_sync() {
             return self.commit(Write::Put { key, value }).map(|_| ());
         }
-        self.check_writable()?;
-        let mut cold = Cold::default();
-        let (hash, mut state) = self.lock_shard_of(key, &mut cold)?;
-        self.write_record::<true>(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
-        let random = state.log.live_bytes ^ state.seq << 7;
-        drop(state);
-        self.source.pressure.hold_back(key.len() + value.len(), random);
-        Ok(())
+        match self.put_once::<true>(key, value) {
+            Err(e) if e.kind() == ErrorKind::NoSpace => {
+                self.with_room(e, || self.put_once::<true>(key, value))
+            }
+            done => done,
+        }
     }
 
     /// Stores a value that is expected to stay, in the log of what compaction has moved.
@@ -123,14 +124,46 @@ impl Engine {
             // A group goes to one log.
             return self.put(key, value);
         }
+        match self.put_once::<false>(key, value) {
+            Err(e) if e.kind() == ErrorKind::NoSpace => {
+                self.with_room(e, || self.put_once::<false>(key, value))
+            }
+            done => done,
+        }
+    }
+
+    #[inline(always)]
+    fn put_once<const HOT: bool>(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.check_writable()?;
+        self.check_room()?;
         let mut cold = Cold::default();
         let (hash, mut state) = self.lock_shard_of(key, &mut cold)?;
-        self.write_record::<false>(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
+        self.write_record::<HOT>(hash, &mut state, (Kind::Put, key, value), &mut cold)?;
         let random = state.log.live_bytes ^ state.seq << 7;
         drop(state);
         self.source.pressure.hold_back(key.len() + value.len(), random);
+        self.assist();
         Ok(())
+    }
+
+    /// After a write that found no room: makes some by compaction, as long as that gains any, and
+    /// tries again. For a caller that holds no lock; `error` is what it is told otherwise.
+    #[cold]
+    pub(crate) fn with_room<T>(
+        &self,
+        mut error: Error,
+        mut write: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
+        for _ in 0..ROOM_TRIES {
+            if error.kind() != ErrorKind::NoSpace || !self.make_room() {
+                break;
+            }
+            match write() {
+                Err(e) => error = e,
+                done => return done,
+            }
+        }
+        Err(error)
     }
 
     /// Deletes a key; false if there was none. Or swaps its value; false if it was another.
@@ -138,6 +171,10 @@ impl Engine {
         if self.is_sync() {
             return self.commit(write);
         }
+        self.write_if_once(write).or_else(|e| self.with_room(e, || self.write_if_once(write)))
+    }
+
+    fn write_if_once(&self, write: Write) -> Result<bool> {
         self.check_writable()?;
         let mut cold = Cold::default();
         let early = match sabotage::is(Sabotage::UnlockedSwap) {
@@ -153,6 +190,7 @@ impl Engine {
         let current = found.as_ref().map(|(_, found)| unsafe { found.raw.value() });
         match (write.outcome(current), found) {
             (Some(Some(value)), _) => {
+                self.check_room()?;
                 let record = (Kind::Put, write.key(), value);
                 self.write_record::<true>(hash, &mut state, record, &mut cold)?;
             }
@@ -168,6 +206,7 @@ impl Engine {
         let random = state.log.live_bytes ^ state.seq << 7;
         drop(state);
         self.source.pressure.hold_back(write.len(), random);
+        self.assist();
         Ok(true)
     }
 
@@ -203,11 +242,9 @@ impl Engine {
     ) -> Result<()> {
         let state = &mut **state;
         let len = record_len(key.len(), value.len());
-        if kind == Kind::Delete && self.home.is_none() {
-            state.log.make_room_urgently(len, &self.source)?;
-        }
+        let purpose = if kind == Kind::Put { Purpose::Put } else { Purpose::Delete };
         let seq = state.seq + 1;
-        let mut room = state.log_mut(HOT).reserve(len, &self.source)?;
+        let mut room = state.log_mut(HOT).reserve(len, &self.source, purpose)?;
         let start = room.checksum_start();
         let bytes = room.bytes();
         record::fill(bytes, (kind, 0, seq), key, value);
@@ -379,12 +416,20 @@ impl Engine {
         if self.is_sync() {
             return self.commit_batch(packed);
         }
+        self.write_packed_once(packed)
+            .or_else(|e| self.with_room(e, || self.write_packed_once(packed)))
+    }
+
+    fn write_packed_once(&self, packed: &[u8]) -> Result<()> {
         let mut cold = Cold::default();
         let (batch, mut locked) = loop {
             let batch = Prepared::new(self, packed)?;
             self.check_writable()?;
             if batch.ops.is_empty() {
                 return Ok(());
+            }
+            if batch.purpose() == Purpose::Put {
+                self.check_room()?;
             }
             self.source.pressure.hold_back(packed.len(), batch.ops[0].hash.0);
             for op in &batch.ops {
@@ -441,7 +486,7 @@ impl Engine {
             ));
         }
         let log: &mut Log = &mut locked.state(home).log;
-        let mut room = log.reserve(record_len(0, payload), &self.source)?;
+        let mut room = log.reserve(record_len(0, payload), &self.source, batch.purpose())?;
         let (seed, start) = (room.seed(), room.location());
         let bytes = room.bytes();
         let mut changes = Vec::with_capacity(plan.len());
@@ -526,6 +571,18 @@ pub(crate) struct Prepared<'a> {
 pub(crate) struct HashedOp<'a> {
     pub(crate) hash: KeyHash,
     pub(crate) op: PackedOp<'a>,
+}
+
+impl Prepared<'_> {
+    /// A batch of deletes makes room.
+    pub(crate) fn purpose(&self) -> Purpose {
+        let puts = self.ops.iter().any(|o| o.op.value.is_some());
+        if puts {
+            Purpose::Put
+        } else {
+            Purpose::Delete
+        }
+    }
 }
 
 impl<'a> Prepared<'a> {

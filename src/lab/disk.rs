@@ -41,6 +41,8 @@ pub(crate) enum Call {
     Write,
     SetLen,
     Allocate,
+    /// Of the reserve: nothing but room for later is at stake.
+    Reserve,
     Sync,
     Map,
 }
@@ -118,6 +120,8 @@ struct State {
     fault: Option<Fault>,
     /// The call that a fault struck first.
     struck: Option<Call>,
+    /// Bytes that all files may have together.
+    room: Option<u64>,
 }
 
 /// A simulated disk. Clones are handles of the same one.
@@ -160,6 +164,7 @@ impl Disk {
             recorded: Vec::new(),
             fault: None,
             struck: None,
+            room: None,
         })
     }
 
@@ -218,6 +223,21 @@ impl Disk {
         self.state().fault = fault;
     }
 
+    /// Sets how many bytes all files may have together.
+    pub(crate) fn set_room(&self, room: Option<u64>) {
+        self.state().room = room;
+    }
+
+    /// Bytes of all files that have a name.
+    pub(crate) fn used(&self) -> u64 {
+        let state = self.state();
+        let len = |node: &Node| match node {
+            Node::File(n) => state.files.get(n).map_or(0, |file| file.len() as u64),
+            Node::Dir => 0,
+        };
+        state.live.values().map(len).sum()
+    }
+
     /// The call that the fault struck first.
     pub(crate) fn struck(&self) -> Option<Call> {
         self.state().struck
@@ -242,6 +262,7 @@ impl Snapshot {
             recorded: Vec::new(),
             fault: None,
             struck: None,
+            room: None,
         }
     }
 
@@ -337,6 +358,20 @@ impl State {
         };
         self.struck.get_or_insert(call);
         Err(Error::from_raw_os_error(errno))
+    }
+
+    /// Whether a file may grow to `len` bytes. Files without a name take no room here.
+    fn check_room(&self, inode: u64, len: usize) -> Result<()> {
+        let Some(room) = self.room else { return Ok(()) };
+        let named = self.live.values().filter_map(|node| match node {
+            Node::File(n) => self.files.get(n).map(|file| (*n, file.len())),
+            Node::Dir => None,
+        });
+        let used: usize = named.map(|(n, l)| if n == inode { l.max(len) } else { l }).sum();
+        if used as u64 > room {
+            return Err(Error::from_raw_os_error(libc::ENOSPC));
+        }
+        Ok(())
     }
 
     fn kernel_works(&mut self) {

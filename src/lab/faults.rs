@@ -98,14 +98,20 @@ impl Attempt<'_> {
     ) -> Result<Option<Option<UnderWay>>, String> {
         let struck_before = session.disk.struck();
         let plan = session.plan(step);
+        let recycled = |session: &Session| {
+            session.engine.as_ref().map_or(0, |engine| engine.source.spares.recycled())
+        };
+        let recycled_before = recycled(session);
         let result = session.run(step, plan.as_ref());
         let struck = session.disk.struck();
         let Err(e) = result else {
             let strikes_now = struck_before.is_none() && struck.is_some();
-            let only_space = [Call::SetLen, Call::Remove, Call::Exists, Call::List];
+            let only_space = [Call::SetLen, Call::Remove, Call::Exists, Call::List, Call::Reserve];
             let may_go_on = match (step, struck) {
                 (Step::Prepare(_), _) => true,
                 (Step::Backup, Some(Call::Link | Call::Len)) => true,
+                // A smaller segment was made of a spare file, which needs no room.
+                (_, Some(Call::Allocate)) if recycled(session) > recycled_before => true,
                 (_, call) => call.is_some_and(|c| only_space.contains(&c)),
             };
             if strikes_now && !may_go_on {

@@ -153,6 +153,19 @@ impl Inode {
         self.durable = Arc::new(durable);
     }
 
+    /// [`Inode::sync`] of the pages that begin before `end` alone, and of the length.
+    pub(crate) fn sync_below(&mut self, end: usize) {
+        let rest = end.saturating_add(PAGE - 1).min(self.len) / PAGE * PAGE;
+        let rest = if end >= self.len { self.len } else { rest };
+        let mut beyond = vec![0; self.len - rest];
+        copy_overlap(&mut beyond, &self.durable, rest);
+        let dropped = self.dropped.clone().into_iter().filter(|(n, _)| n * SECTOR >= rest);
+        let dropped: Vec<_> = dropped.collect();
+        self.sync();
+        Arc::make_mut(&mut self.durable)[rest..].copy_from_slice(&beyond);
+        self.dropped.extend(dropped);
+    }
+
     /// A sync that fails: some of it reached the device, the rest is dropped.
     pub(crate) fn fail_sync(&mut self, random: &mut Random) {
         self.write_back(random);

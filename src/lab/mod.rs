@@ -8,6 +8,8 @@
 //! | [`sweep`] | a crash at every call, and at every call of the recovery, two deep |
 //! | [`resurrection`] | long lives of deletes, compactions and crashes, one call a round |
 //! | [`faults`] | an error at every call, a failed sync, a full disk |
+//! | [`full`] | a disk that has no more room: what is refused, and what goes on |
+//! | [`recycling`] | files that are used again, crashed all the while |
 //! | [`kill`] | real processes, killed or with a system call made to fail |
 //! | [`stress`] | a mixed load for hours, every answer compared, in processes that are killed |
 //!
@@ -15,10 +17,12 @@
 
 pub(crate) mod disk;
 mod faults;
+mod full;
 mod inode;
 pub mod kill;
 mod oracle;
 mod random;
+mod recycling;
 #[cfg(test)]
 mod regressions;
 mod resurrection;
@@ -49,6 +53,8 @@ pub struct Report {
     pub second_crashes: u64,
     /// Workloads that were run with a fault.
     pub faults: u64,
+    /// Segments that were made of files of earlier ones, where that is what it is about.
+    pub recycled: u64,
     /// Records of recovered databases that were read from segments that are not mapped.
     pub cold_reads: u64,
 }
@@ -88,6 +94,18 @@ fn place_of<T>(
 pub fn faults(seed: u64, stride: u64, report: &mut Report) -> Result<(), Violation> {
     report.seeds += 1;
     faults::run(seed, stride, report)
+}
+
+/// Runs the workload of one seed on a disk that fills up and is given room again.
+pub fn full(seed: u64, report: &mut Report) -> Result<(), Violation> {
+    report.seeds += 1;
+    full::run(seed, report)
+}
+
+/// Crashes a workload that uses files again at some of its calls.
+pub fn recycling(seed: u64, report: &mut Report) -> Result<(), Violation> {
+    report.seeds += 1;
+    recycling::run(seed, report)
 }
 
 /// Crashes the workload of one seed everywhere.

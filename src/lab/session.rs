@@ -151,7 +151,7 @@ impl Session {
                 engine.backup(Path::new(COPY))?;
                 self.oracle.backed_up();
             }
-            Step::Prepare(n) => engine.prepare(n % self.setup.shards),
+            Step::Prepare(n) => engine.prepare(n % (2 * self.setup.shards)),
             Step::Reopen => {
                 self.engine = None;
                 engine.shut(false)?;

@@ -13,32 +13,41 @@
 //! 3. A segment's header names where its predecessor ended, so a log read back has no hole that
 //!    goes unnoticed.
 //! 4. A log never goes on in a segment whose tail a crash may have torn: recovery seals it.
+//! 5. Behind the tail lie zeros, as many as a record's header has, or the beginning of a record that
+//!    is being written: a file that was a segment before ([`spares`]) gets them with each append. So
+//!    an end is told from a record that was torn.
 
 pub(crate) mod anonymous;
 pub(crate) mod pool;
 pub(crate) mod pressure;
 pub(crate) mod record;
+pub(crate) mod reserve;
 pub(crate) mod resync;
 pub(crate) mod segment;
 pub(crate) mod slots;
 pub(crate) mod source;
+pub(crate) mod spares;
 pub(crate) mod stored;
 
 use crate::error::Result;
 use crate::index::entry::{Location, OFFSET_END};
 use crate::sabotage::{self, Sabotage};
 use crate::sys::map::HUGE_PAGE;
-use record::{record_len, Kind};
+use record::{record_len, Kind, RECORD_HEADER};
 use segment::{Segment, SEGMENT_HEADER, SEGMENT_MAX, SEGMENT_MIN, SEGMENT_YOUNG};
-use source::{SegmentSource, POPULATE_INLINE};
+use source::{Purpose, SegmentSource};
 use std::sync::Arc;
 
 /// How far ahead of the tail pages are made present.
 const POPULATE_AHEAD: usize = 4 << 20;
+/// The same for a log that compaction appends to, of which there are as many.
+const POPULATE_AHEAD_COLD: usize = 512 << 10;
 /// Most cache lines behind the tail that are fetched ahead of the next record.
 const PREFETCH_LINES: usize = 4;
+/// A segment has this part of what lives in its shard, up to twice as much.
+const LIVE_PART: u64 = 4;
 /// Unused bytes at the end of a sealed segment that are worth giving back.
-const TRIM_MIN: usize = 1 << 20;
+const TRIM_MIN: usize = 16 << 10;
 
 /// The log of one shard.
 #[derive(Debug)]
@@ -54,11 +63,12 @@ pub(crate) struct Log {
     prepared: Option<Segment>,
     /// Whether that thread was told and has not answered.
     asked: bool,
-    /// Bytes of the records that live in the shard, by which segments are sized: about half of
-    /// them, so that what lies dead in an active segment stays a fraction of what lives.
+    /// Bytes of the records that live in the shard, by which segments are sized: so that what lies
+    /// dead in an active segment, and what is made ahead, stays a fraction of what lives. The cold
+    /// log of a shard takes over what the other one counts.
     pub(crate) live_bytes: u64,
     last_capacity: usize,
-    /// Whether the preparation thread works for this log.
+    /// Whether the preparation thread makes segments for this log, and not its pages alone.
     prepares: bool,
     /// Sealed segments with records that no sync has covered, and where they end.
     unsynced: Vec<(Arc<Segment>, usize)>,
@@ -78,6 +88,8 @@ struct Active {
     ahead: usize,
     /// At this tail the preparation thread is asked for more.
     ask_at: usize,
+    /// Whether anything but zeros may lie behind the tail.
+    remains: bool,
 }
 
 /// Where a log stands: the segment's ordinal and the offset in it.
@@ -94,7 +106,7 @@ pub(crate) struct ToPrepare {
 }
 
 impl Log {
-    /// An empty log. `prepares`: segments are made ahead for it.
+    /// An empty log. `prepares`: segments are made ahead for it, and more pages of them.
     pub(crate) fn new(number: u32, prepares: bool) -> Log {
         Log {
             number,
@@ -119,8 +131,7 @@ impl Log {
         self.last_capacity = last.len();
         self.last_end = end as u64;
         if continues {
-            let mut active =
-                Active::new(last.clone(), end, self.prepares.then_some(POPULATE_AHEAD));
+            let mut active = Active::new(last.clone(), end, self.most_ahead(), !self.prepares);
             active.synced = end;
             self.active = Some(active);
         }
@@ -145,28 +156,16 @@ impl Log {
         &'a mut self,
         len: usize,
         source: &'a SegmentSource,
+        purpose: Purpose,
     ) -> Result<Room<'a>> {
         match &self.active {
             // An oversized segment may have room behind its one record, but out of an entry's reach.
             Some(active)
                 if active.tail + len <= active.segment.len() && active.tail < OFFSET_END => {}
-            // What is moved by compaction gives memory back.
-            _ => self.roll(len, source, !self.prepares)?,
+            _ => self.roll(len, source, purpose)?,
         }
         let Some(active) = &mut self.active else { unreachable!("roll made an active segment") };
         Ok(Room { active, len, asked: &mut self.asked, number: self.number, source })
-    }
-
-    /// Makes room for a record that gives memory back, from what is kept for that.
-    pub(crate) fn make_room_urgently(&mut self, len: usize, source: &SegmentSource) -> Result<()> {
-        match &self.active {
-            Some(active)
-                if active.tail + len <= active.segment.len() && active.tail < OFFSET_END =>
-            {
-                Ok(())
-            }
-            _ => self.roll(len, source, true),
-        }
     }
 
     /// Appends one record and returns where it is.
@@ -177,8 +176,9 @@ impl Log {
         key: &[u8],
         value: &[u8],
         source: &SegmentSource,
+        purpose: Purpose,
     ) -> Result<Location> {
-        let mut room = self.reserve(record_len(key.len(), value.len()), source)?;
+        let mut room = self.reserve(record_len(key.len(), value.len()), source, purpose)?;
         let seed = room.active.segment.seed;
         record::encode(room.bytes(), seed, head, key, value);
         Ok(room.commit())
@@ -198,7 +198,7 @@ impl Log {
     /// Seals the active segment and makes one active that has room for `len` bytes.
     #[cold]
     #[inline(never)]
-    fn roll(&mut self, len: usize, source: &SegmentSource, urgent: bool) -> Result<()> {
+    fn roll(&mut self, len: usize, source: &SegmentSource, purpose: Purpose) -> Result<()> {
         let need = len + SEGMENT_HEADER;
         // First whatever can fail. From here to the seal nothing is appended, so the end that the
         // new header names is the end that the old segment keeps.
@@ -206,12 +206,12 @@ impl Log {
             Some(segment) if segment.len() >= need => segment,
             other => {
                 self.prepared = other;
-                source.create(self.capacity_for(need, source), POPULATE_INLINE, urgent)?
+                source.create_for(purpose, self.capacity_for(need, source), need)?
             }
         };
         let previous = (self.last_generation, self.position().offset);
         let segment = source.activate(segment, (self.number, self.next_ordinal), previous)?;
-        if let Some(active) = self.active.as_ref().filter(|_| self.prepares) {
+        if let Some(active) = &self.active {
             // What was written ahead of the pages that were made present.
             let tail = active.tail;
             source.pressure.take_room(tail.saturating_sub(active.segment.populated()));
@@ -221,21 +221,30 @@ impl Log {
         self.next_ordinal += 1;
         self.last_generation = segment.id.generation;
         self.last_capacity = segment.len();
-        if !self.prepares {
-            // Nobody makes its pages present, so nobody takes room for them later.
-            source.pressure.take_room(segment.len() - segment.populated());
-        }
-        let ahead = self.prepares.then(|| source.ahead(POPULATE_AHEAD));
-        self.active = Some(Active::new(segment, SEGMENT_HEADER, ahead));
+        let ahead = source.ahead(self.most_ahead());
+        self.active = Some(Active::new(segment, SEGMENT_HEADER, ahead, !self.prepares));
         Ok(())
     }
 
+    /// How far ahead of the tail pages are made present at most.
+    fn most_ahead(&self) -> usize {
+        if self.prepares {
+            POPULATE_AHEAD
+        } else {
+            POPULATE_AHEAD_COLD
+        }
+    }
+
+    /// The size of segments that a log of so much that lives settles at.
+    pub(crate) fn usual_capacity(&self, source: &SegmentSource) -> usize {
+        let part = (self.live_bytes / LIVE_PART).min(SEGMENT_MAX as u64) as usize;
+        part.next_power_of_two().clamp(SEGMENT_MIN, source.segment_max())
+    }
+
     fn capacity_for(&self, need: usize, source: &SegmentSource) -> usize {
-        let half = (self.live_bytes / 2).min(SEGMENT_MAX as u64) as usize;
         // A young log grows faster: each segment costs a file.
         let young = (self.last_capacity * 4).min(SEGMENT_YOUNG);
-        let max = source.segment_max();
-        let grown = half.next_power_of_two().max(young).clamp(SEGMENT_MIN, max);
+        let grown = self.usual_capacity(source).max(young).min(source.segment_max());
         if need <= grown {
             grown
         } else if need <= SEGMENT_MAX {
@@ -327,7 +336,7 @@ impl Log {
     pub(crate) fn work_to_prepare(&mut self, source: &SegmentSource) -> ToPrepare {
         self.asked = false;
         let capacity = self.capacity_for(0, source);
-        let ahead = source.ahead(POPULATE_AHEAD);
+        let ahead = source.ahead(self.most_ahead());
         let Some(active) = &mut self.active else {
             return ToPrepare { populate: None, capacity: None };
         };
@@ -340,7 +349,7 @@ impl Log {
         let to = (tail + ahead).next_multiple_of(unit).min(len);
         let populate =
             (to > active.populated).then(|| (active.segment.clone(), active.populated, to));
-        let wants_next = self.prepared.is_none() && tail > len / 4;
+        let wants_next = self.prepares && self.prepared.is_none() && tail > next_at(len);
         ToPrepare { populate, capacity: wants_next.then_some(capacity) }
     }
 
@@ -349,7 +358,7 @@ impl Log {
         if let Some(active) = &mut self.active {
             if Arc::ptr_eq(&active.segment, segment) {
                 active.populated = active.populated.max(populated);
-                active.ask_at = active.next_ask(self.prepared.is_some());
+                active.ask_at = active.next_ask(self.prepared.is_some() || !self.prepares);
             }
         }
     }
@@ -373,18 +382,38 @@ impl Log {
 }
 
 impl Active {
-    /// `ahead`: how far ahead of the tail pages are made present, if they are.
-    fn new(segment: Arc<Segment>, tail: usize, ahead: Option<usize>) -> Active {
+    /// `ahead`: how far ahead of the tail pages are made present; `has_next`: no other segment is to
+    /// be made.
+    fn new(segment: Arc<Segment>, tail: usize, ahead: usize, has_next: bool) -> Active {
         let populated = segment.populated().max(tail);
-        let most = ahead.unwrap_or(0);
-        let mut active =
-            Active { segment, from: tail, tail, synced: tail, populated, ahead: most, ask_at: 0 };
+        let remains = segment.id.remains;
+        let mut active = Active {
+            segment,
+            from: tail,
+            tail,
+            synced: tail,
+            populated,
+            ahead,
+            ask_at: 0,
+            remains,
+        };
         if tail == SEGMENT_HEADER {
             // The header itself has yet to be synced.
             active.synced = 0;
+            active.end_remains();
         }
-        active.ask_at = if ahead.is_some() { active.next_ask(false) } else { usize::MAX };
+        active.ask_at = active.next_ask(has_next);
         active
+    }
+
+    /// Puts zeros behind the tail, if something else may be there.
+    #[inline(always)]
+    fn end_remains(&self) {
+        if self.remains {
+            let zeros = RECORD_HEADER.next_multiple_of(8).min(self.segment.len() - self.tail);
+            // SAFETY: above the tail, within the mapping, and the shard's lock is held.
+            unsafe { std::ptr::write_bytes(self.segment.base().add(self.tail), 0, zeros) };
+        }
     }
 
     /// The tail at which there is something to prepare.
@@ -395,8 +424,14 @@ impl Active {
         } else {
             usize::MAX
         };
-        populate.min(if has_next { usize::MAX } else { len / 4 })
+        populate.min(if has_next { usize::MAX } else { next_at(len) })
     }
+}
+
+/// The tail at which the next segment is to be made ready: late, since until it is used it is space
+/// that holds nothing.
+fn next_at(len: usize) -> usize {
+    len / 4 * 3
 }
 
 /// Reserved bytes at a log's tail.
@@ -444,6 +479,7 @@ impl Room<'_> {
     pub(crate) fn commit(self) -> Location {
         let at = self.location();
         self.active.tail += self.len;
+        self.active.end_remains();
         // The next record will be written here. Without its lines in the cache, the lock of the
         // next writer waits until the stores of this one have reached theirs.
         let next = self.active.segment.base().wrapping_add(self.active.tail);

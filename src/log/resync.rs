@@ -23,11 +23,20 @@ pub(crate) struct Resync<'a> {
     seed: Seed,
     /// The CRC of the bytes before every block.
     sums: OnceCell<Vec<u32>>,
+    /// See [`Resync::with_remains`].
+    remains: bool,
 }
 
 impl<'a> Resync<'a> {
     pub(crate) fn new(bytes: &'a [u8], seed: Seed) -> Self {
-        Resync { bytes, seed, sums: OnceCell::new() }
+        Resync { bytes, seed, sums: OnceCell::new(), remains: false }
+    }
+
+    /// Says whether the file was a segment before, so that there are many records of other seeds in
+    /// it, each of which verifies once in 2^32 times: [`Resync::next`] then finds a record only if
+    /// another one follows, or zeros, or nothing.
+    pub(crate) fn with_remains(self, remains: bool) -> Self {
+        Resync { remains, ..self }
     }
 
     /// The record at `at`, if a whole one lies there that ends at `to` at the latest.
@@ -53,7 +62,17 @@ impl<'a> Resync<'a> {
         (from.next_multiple_of(RECORD_ALIGN)..=last)
             .step_by(RECORD_ALIGN)
             .filter(|at| matches!(self.bytes[at + 6], 1..=3))
-            .find_map(|at| Some((at, self.record(at, to)?)))
+            .filter_map(|at| Some((at, self.record(at, to)?)))
+            .find(|(at, record)| !self.remains || self.is_followed(at + record.total_len(), to))
+    }
+
+    /// Whether what lies at `at` may follow a record.
+    fn is_followed(&self, at: usize, to: usize) -> bool {
+        let to = to.min(self.bytes.len());
+        let rest = &self.bytes[at.min(to)..to];
+        rest.len() < RECORD_HEADER
+            || rest[..RECORD_HEADER] == [0; RECORD_HEADER]
+            || self.record(at, to).is_some()
     }
 
     /// The checksum of a range, under the segment's seed.

@@ -12,7 +12,8 @@
 //!  40  generation       u64   unique in the life of the database
 //!  48  capacity         u64   bytes of the file
 //!  56  previous end     u64   where the records of the segment before it in its log ended
-//!  64  previous segment u64   its generation, or 0; zeros up to 112
+//!  64  previous segment u64   its generation, or 0
+//!  72  remains          u32   1: behind the records may be those of earlier segments; zeros up to 112
 //! 112  crc32            u32   of bytes 0 to 112
 //! 116  sealed           u32   end of the records / 8 once none will follow, with the top bit if the
 //!                             log went on in a new segment at once; 0 before
@@ -37,12 +38,13 @@ use crate::engine::meta::COUNT_END;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::entry::{Location, OFFSET_END, SEGMENT_SLOTS};
 use crate::limits::{KEY_LEN_MAX, VALUE_LEN_MAX};
+use crate::sabotage::{self, Sabotage};
 use crate::sync::{Mutex, MutexGuard};
 use crate::sys::io::File;
 use crate::sys::map::{self, Mapping, HUGE_PAGE};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 
 /// Bytes before the first record.
 pub(crate) const SEGMENT_HEADER: usize = 128;
@@ -82,6 +84,8 @@ pub(crate) struct Identity {
     pub(crate) capacity: u64,
     pub(crate) previous_end: u64,
     pub(crate) previous: u64,
+    /// The file was a segment before, so what lies behind the records is not always zeros.
+    pub(crate) remains: bool,
 }
 
 impl Identity {
@@ -108,6 +112,7 @@ impl Identity {
         bytes[48..56].copy_from_slice(&self.capacity.to_le_bytes());
         bytes[56..64].copy_from_slice(&self.previous_end.to_le_bytes());
         bytes[64..72].copy_from_slice(&self.previous.to_le_bytes());
+        bytes[72..76].copy_from_slice(&u32::from(self.remains).to_le_bytes());
         let crc = crc32fast::hash(&bytes[..CRC_AT]);
         bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -146,6 +151,7 @@ impl Identity {
             capacity: u64_at(48),
             previous_end: u64_at(56),
             previous: u64_at(64),
+            remains: u32_at(72) != 0,
         };
         let in_range = (identity.slot as usize) < SEGMENT_SLOTS
             && u32_at(12) as usize == SEGMENT_HEADER
@@ -165,7 +171,9 @@ impl Identity {
 pub(crate) fn seed_of(database: u64, generation: u64) -> Seed {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&database.to_le_bytes());
-    crc.update(&generation.to_le_bytes());
+    if !sabotage::is(Sabotage::SeedWithoutGeneration) {
+        crc.update(&generation.to_le_bytes());
+    }
     Seed(crc.finalize())
 }
 
@@ -225,6 +233,8 @@ pub(crate) struct Segment {
     /// A reference to the mapping, with its address beside it; null once it was given up.
     map: AtomicPtr<Mapping>,
     base: AtomicPtr<u8>,
+    /// The mapping that was given up, which pinned values may still hold.
+    left: Mutex<Weak<Mapping>>,
     /// Whether the mapping is not to be used any more.
     cold: AtomicBool,
     /// Which parts of 64 KiB were looked at through the mapping, for a segment that was found at
@@ -270,6 +280,7 @@ impl Segment {
             len,
             map: AtomicPtr::new(std::ptr::null_mut()),
             base: AtomicPtr::new(std::ptr::null_mut()),
+            left: Mutex::default(),
             cold: AtomicBool::new(true),
             touched: Box::default(),
             readers: AtomicUsize::new(0),
@@ -328,6 +339,11 @@ impl Segment {
     /// Whether reads need not verify.
     pub(crate) fn is_trusted(&self) -> bool {
         self.trusted && !self.distrusted.load(Ordering::Relaxed)
+    }
+
+    /// Whether this opening of the database has made it, so that no other can have seen its file.
+    pub(crate) fn is_of_this_opening(&self) -> bool {
+        self.trusted
     }
 
     /// Has reads verify from now on.
@@ -416,14 +432,28 @@ impl Segment {
     ///
     /// # Safety
     /// Nobody uses the address any more but with a reference of their own.
-    pub(crate) unsafe fn unmap(&self) -> Option<std::sync::Weak<Mapping>> {
+    pub(crate) unsafe fn unmap(&self) -> Option<Weak<Mapping>> {
         let map = self.map.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if map.is_null() {
             return None;
         }
         // SAFETY: the segment's own reference, given up once.
         let map = unsafe { Arc::from_raw(map.cast_const()) };
-        Some(Arc::downgrade(&map))
+        let left = Arc::downgrade(&map);
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left.clone();
+        Some(left)
+    }
+
+    /// Whether nobody looks at the bytes of the file any more, or ever will: for whoever has the
+    /// segment alone, which is not used afterwards.
+    pub(crate) fn given_up(self) -> bool {
+        // SAFETY: nobody has a reference to the segment, so its address is not used.
+        drop(unsafe { self.unmap() });
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let unseen = left.strong_count() == 0 && !self.has_readers();
+        // What the last holder read it has read before this.
+        std::sync::atomic::fence(Ordering::Acquire);
+        unseen
     }
 
     /// A reference to the mapping of a segment that is not cold.
@@ -826,6 +856,7 @@ mod tests {
             capacity: 6,
             previous_end: 7,
             previous: 8,
+            remains: true,
         };
         let bytes = id.encode();
         assert_eq!(Identity::decode(&bytes), Ok(id));
@@ -847,6 +878,7 @@ mod tests {
             capacity: 0,
             previous_end: 0,
             previous: 0,
+            remains: false,
         };
         assert_ne!(id(1).seed(), id(2).seed());
         assert_ne!(id(1).seed(), id(1 << 32 | 1).seed());

@@ -4,12 +4,17 @@
 //! path: `create` allocates, maps and populates a file without a header; `activate` writes the
 //! header, its magic number last, which makes it part of a log. A file without one is of no log;
 //! recovery removes it.
+//!
+//! Files that compaction has freed are used again ([`super::spares`]). Where the device has no room,
+//! what must go on takes from the [`super::reserve`], and puts do not.
 
 use super::anonymous::Anonymous;
 use super::pool::FilePool;
 use super::pressure::Pressure;
+use super::reserve::{Reserve, RESERVE_MIN};
 use super::segment::{file_name, Identity, Segment, SEGMENT_MAX, SEGMENT_MIN};
 use super::slots::SlotTable;
+use super::spares::{Retired, Spares};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Durability;
 use crate::sabotage::{self, Sabotage};
@@ -25,6 +30,17 @@ use std::sync::Arc;
 pub(crate) const POPULATE_AHEAD_FIRST: usize = 2 << 20;
 /// And when a writer waits for it: what keeps it going until the preparation thread comes.
 pub(crate) const POPULATE_INLINE: usize = 64 << 10;
+
+/// What a segment is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Data that a full disk refuses.
+    Put,
+    /// A delete, which makes room in the end.
+    Delete,
+    /// What compaction moves, which does so soon.
+    Move,
+}
 
 /// Makes segments for all logs of a database.
 pub(crate) struct SegmentSource {
@@ -48,6 +64,9 @@ pub(crate) struct SegmentSource {
     /// no generation is used twice even if the files that would show it are lost.
     generation: AtomicU64,
     pub(crate) slots: Arc<SlotTable>,
+    pub(crate) spares: Spares,
+    pub(crate) reserve: Reserve,
+    shards: AtomicUsize,
     /// Whether a name in the directory is newer than the last sync of it.
     dir_dirty: AtomicBool,
     /// Held over a sync of the directory, so that nobody goes on before it is done.
@@ -83,6 +102,9 @@ impl SegmentSource {
             database,
             generation: AtomicU64::new(opens << 32),
             slots,
+            spares: Spares::default(),
+            reserve: Reserve::default(),
+            shards: AtomicUsize::new(0),
             // A process that died may have left names to be synced.
             dir_dirty: AtomicBool::new(true),
             dir_sync: Mutex::new(()),
@@ -144,9 +166,100 @@ impl SegmentSource {
         self.dir_dirty.store(true, Ordering::Release);
     }
 
-    /// Makes a segment of `capacity` bytes, the first `populate` of them present, that belongs to
-    /// no log yet. `urgent`: for what gives memory back (see [`Anonymous`]).
-    pub(crate) fn create(&self, capacity: usize, populate: usize, urgent: bool) -> Result<Segment> {
+    /// Opens the reserve of a database of so many shards.
+    pub(crate) fn open_reserve(&self, shards: usize) -> Result<()> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        self.shards.store(shards, Ordering::Relaxed);
+        self.reserve.open(dir, &*self.io, self.reserve_target(0))
+    }
+
+    /// What compaction of one segment may take, and a small segment of each log for deletes and for
+    /// what is moved; but of the one no more than a quarter of what there is, and of the other no more
+    /// than that, `more` bytes that are about to be made included.
+    pub(crate) fn reserve_target(&self, more: usize) -> u64 {
+        let (mut most, mut sum) = (more.min(SEGMENT_MAX), more);
+        for segment in self.slots.all() {
+            most = most.max(segment.len().min(SEGMENT_MAX));
+            sum += segment.len();
+        }
+        let small = 2 * self.shards.load(Ordering::Relaxed) * SEGMENT_MIN;
+        (RESERVE_MIN + (most.min(sum / 4) + small.min(sum)) as u64) & !4095
+    }
+
+    /// Makes the reserve as large as it should be with `more` bytes of segments, if there is room.
+    pub(crate) fn tend_reserve(&self, more: usize) -> Result<()> {
+        if self.dir.is_none() {
+            return Ok(());
+        }
+        self.reserve.tend(self.reserve_target(more))
+    }
+
+    /// The same before a segment for puts is made: what they take must not be what deletes will
+    /// need.
+    pub(crate) fn tend_reserve_for(&self, capacity: usize) -> Result<()> {
+        // What else may go wrong with the reserve is told by those who look after it.
+        let _ = self.tend_reserve(capacity);
+        if self.reserve.is_full() {
+            return Err(self.reserve.error());
+        }
+        Ok(())
+    }
+
+    /// Makes a segment of `capacity` bytes, or as much as `need` where there is no room for more,
+    /// that belongs to no log yet. For a purpose that makes room, from the reserve if it must be.
+    #[cold]
+    pub(crate) fn create_for(
+        &self,
+        purpose: Purpose,
+        capacity: usize,
+        need: usize,
+    ) -> Result<Segment> {
+        let (first, urgent) = ((need, POPULATE_INLINE), purpose != Purpose::Put);
+        let least = need.next_multiple_of(4096).max(SEGMENT_MIN).min(capacity);
+        let full = |e: &Error| e.kind() == ErrorKind::NoSpace && self.dir.is_some();
+        if purpose == Purpose::Put {
+            self.tend_reserve_for(capacity)?;
+        }
+        let mut error = match self.create(capacity, first, urgent) {
+            Err(e) if full(&e) => e,
+            other => return other,
+        };
+        for smaller in [capacity / 8, least].into_iter().filter(|c| (least..capacity).contains(c)) {
+            match self.create(smaller, first, urgent) {
+                Err(e) if full(&e) => error = e,
+                other => return other,
+            }
+        }
+        if purpose == Purpose::Put {
+            self.reserve.set_full();
+            return Err(error);
+        }
+        // As little as it takes for deletes, of which each shard has some. A part of the rest for what
+        // is moved, and then what it takes.
+        let part = if purpose == Purpose::Move { self.reserve.held() / 4 } else { 0 };
+        for most in [part, 0] {
+            let most = most.clamp(least as u64, capacity as u64) & !4095;
+            let given = self.reserve.take(least as u64, most) as usize & !4095;
+            if given < least {
+                break;
+            }
+            match self.create(given, first, urgent) {
+                Err(e) if full(&e) => error = e,
+                other => return other,
+            }
+        }
+        Err(error)
+    }
+
+    /// Makes a segment of `capacity` bytes, or of a spare file of less that holds `need`, the first
+    /// `populate` of them present, that belongs to no log yet. `urgent`: for what gives memory back
+    /// (see [`Anonymous`]).
+    pub(crate) fn create(
+        &self,
+        capacity: usize,
+        (need, populate): (usize, usize),
+        urgent: bool,
+    ) -> Result<Segment> {
         let largest = self.largest.load(Ordering::Relaxed);
         if capacity as u64 > largest && !urgent {
             return Err(Error::new(
@@ -167,6 +280,7 @@ impl SegmentSource {
             capacity: capacity as u64,
             previous_end: 0,
             previous: 0,
+            remains: false,
         };
         let Some(dir) = &self.dir else {
             let map = self.anonymous.map(capacity, urgent)?;
@@ -180,13 +294,19 @@ impl SegmentSource {
         let at = |action: &str, e: &std::io::Error| {
             Error::os(format!("{action} {} ({capacity} bytes)", path.display()), e)
         };
-        let file = self.io.create(&path).map_err(|e| at("create", &e))?;
+        let spare = self.spares.take(&*self.io, capacity, need, &path)?;
+        let remains = spare.is_some();
+        let (file, capacity) = match spare {
+            Some(spare) => spare,
+            None => (self.io.create(&path).map_err(|e| at("create", &e))?, capacity),
+        };
         let allocated = match file.allocate(capacity as u64) {
+            // Not a look at the device: a spare has its blocks.
+            _ if remains => Ok(()),
             Err(_) if sabotage::is(Sabotage::IgnoredAllocate) => Ok(()),
             result => result,
         };
-        let made = allocated.and_then(|()| file.map(capacity, true));
-        let map = match made {
+        let map = match allocated.and_then(|()| file.map(capacity, true)) {
             Ok(map) => map,
             Err(e) => {
                 let error = at("allocate", &e);
@@ -196,6 +316,7 @@ impl SegmentSource {
             }
         };
         self.dir_dirty.store(true, Ordering::Release);
+        let id = Identity { capacity: capacity as u64, remains, ..id };
         let segment = Segment::create(id, map, file, path, self.pool.clone());
         self.choose_pages(&segment);
         self.populate(&segment, 0, populate.min(capacity));
@@ -232,6 +353,19 @@ impl SegmentSource {
         let segment = Arc::new(segment);
         self.slots.fill(segment.clone());
         Ok(segment)
+    }
+
+    /// Gets rid of the files of segments that nothing needs any more; spares of them stay, up to
+    /// `bytes_max`. The first error is that of a failed sync, which is final.
+    pub(crate) fn retire(
+        &self,
+        segments: Vec<Arc<Segment>>,
+        bytes_max: u64,
+    ) -> std::result::Result<(), Retired> {
+        let Some(dir) = self.dir.as_ref().filter(|_| !segments.is_empty()) else { return Ok(()) };
+        // Names of removed files need no sync of their own: one that stays is a leftover.
+        self.dir_dirty.store(true, Ordering::Release);
+        self.spares.retire(dir, &*self.io, segments, bytes_max)
     }
 
     /// Removes a segment's file that no log used.

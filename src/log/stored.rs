@@ -211,6 +211,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The bytes from `at` on, up to `limit` or as many as are at hand: at least the record at `at`, if
+    /// there is one.
+    pub(crate) fn upcoming(&mut self, at: usize, limit: usize) -> Result<&[u8]> {
+        let limit = limit.min(self.segment.len());
+        if let Source::Mapped(_) = self.source {
+            return self.bytes(at.min(limit), limit);
+        }
+        let head_end = (at + RECORD_HEADER).min(limit);
+        let head = self.bytes(at.min(limit), head_end)?;
+        let first = head.first_chunk().map_or(0, |head| Header::decode(head).total_len());
+        let Source::File { window, at: begin, .. } = &self.source else { return Ok(&[]) };
+        let to = (*begin + window.len()).max(at + first).min(limit);
+        self.bytes(at.min(limit), to)
+    }
+
     /// The record at `at` that ends at `limit` at the latest, verified; `None` if there is none.
     pub(crate) fn record(&mut self, at: usize, limit: usize) -> Result<Option<Record<'_>>> {
         let limit = limit.min(self.segment.len());

@@ -74,8 +74,18 @@ pub(crate) trait File: Send + Sync + Debug {
     fn set_len(&self, len: u64) -> Result<()>;
     /// Makes the file `len` bytes long with every block allocated.
     fn allocate(&self, len: u64) -> Result<()>;
+    /// How many names lead to the file.
+    fn names(&self) -> Result<u64> {
+        Ok(1)
+    }
     /// Makes the contents durable.
     fn sync_data(&self) -> Result<()>;
+    /// The same for the pages of `map`, a mapping of the file, that begin before `end`. What was made
+    /// present ahead is then not written, and need not be made writable again.
+    fn sync_data_below(&self, map: &Mapping, end: usize) -> Result<()> {
+        let _ = (map, end);
+        self.sync_data()
+    }
     /// Maps the first `len` bytes, shared with every other view of the file.
     fn map(&self, len: usize, writable: bool) -> Result<Mapping>;
 }

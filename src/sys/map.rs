@@ -73,6 +73,17 @@ impl Mapping {
         let _ = (from, to);
     }
 
+    /// Makes the pages that begin before `end` durable: what `fdatasync` does for the whole file.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn sync_below(&self, end: usize) -> std::io::Result<()> {
+        let len = end.next_multiple_of(4096).min(self.len);
+        // SAFETY: the range lies in this mapping, which begins at a page.
+        match unsafe { libc::msync(self.address.cast(), len, libc::MS_SYNC) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+
     /// Asks for single pages: without read-ahead, which brings them in larger and larger pieces.
     pub(crate) fn advise_small(&self) {
         #[cfg(target_os = "linux")]

@@ -156,8 +156,17 @@ impl File for fs::File {
         allocate_by_writing(self, len)
     }
 
+    fn names(&self) -> Result<u64> {
+        Ok(std::os::unix::fs::MetadataExt::nlink(&self.metadata()?))
+    }
+
     fn sync_data(&self) -> Result<()> {
         fs::File::sync_data(self)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn sync_data_below(&self, map: &Mapping, end: usize) -> Result<()> {
+        map.sync_below(end)
     }
 
     fn map(&self, len: usize, writable: bool) -> Result<Mapping> {

@@ -77,6 +77,8 @@ fn simulate(global: &Global, args: &Crashtest) -> Outcome {
         let mut work = lab::sweep(seed, &mut report);
         if seed % FAULTS_EVERY == 0 {
             work = work.and_then(|()| lab::faults(seed, 1, &mut report));
+            work = work.and_then(|()| lab::full(seed, &mut report));
+            work = work.and_then(|()| lab::recycling(seed, &mut report));
         }
         work.map_err(|v| violation(format!("seed {}: {}", v.seed, v.what)))?;
         seed += 1;

@@ -61,7 +61,7 @@ fn has_record_beyond(segment: &Arc<Segment>, end: usize) -> Result<bool> {
     let begun = reader.bytes(end, end + RECORD_HEADER)?.iter().any(|b| *b != 0);
     let to = if begun { len } else { len.min(end + LOOK_BEYOND) };
     let bytes = reader.bytes(end, to)?;
-    let resync = Resync::new(bytes, segment.seed);
+    let resync = Resync::new(bytes, segment.seed).with_remains(segment.id.remains);
     let mut at = 8;
     while let Some((found, record)) = resync.next(at, bytes.len()) {
         if record.flags & FLAG_IN_BATCH == 0 {

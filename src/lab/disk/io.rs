@@ -4,6 +4,8 @@
 //! their turn; only then does it do what it is for.
 
 use super::{Call, Change, Disk, Node, State};
+use crate::lab::session::DIR;
+use crate::log::reserve::RESERVE;
 use crate::sys::io::{File, Io};
 use crate::sys::map::Mapping;
 use std::io::{Error, ErrorKind, Result};
@@ -178,6 +180,22 @@ impl SimFile {
     }
 }
 
+impl SimFile {
+    fn sync(&self, end: usize) -> Result<()> {
+        Disk::step();
+        let mut state = self.disk.state();
+        let begun = state.begin(Call::Sync, false);
+        let State { files, random, .. } = &mut *state;
+        let inode =
+            files.get_mut(&self.inode).ok_or_else(|| Error::from_raw_os_error(libc::EBADF))?;
+        match begun {
+            Ok(()) => inode.sync_below(end),
+            Err(_) => inode.fail_sync(random),
+        }
+        begun
+    }
+}
+
 impl File for SimFile {
     fn len(&self) -> Result<u64> {
         Disk::step();
@@ -212,6 +230,7 @@ impl File for SimFile {
         let end = offset as usize + buf.len();
         let grows = state.inode(self.inode)?.len() < end;
         let begun = state.begin(Call::Write, grows);
+        let begun = begun.and_then(|()| state.check_room(self.inode, end));
         // A write that fails may have written a part.
         let part = if begun.is_ok() { buf } else { &buf[..buf.len() / 2] };
         state.inode(self.inode)?.write(part, offset as usize);
@@ -232,24 +251,29 @@ impl File for SimFile {
         Disk::step();
         let mut state = self.disk.state();
         let grows = state.inode(self.inode)?.len() < len as usize;
-        state.begin(Call::Allocate, grows)?;
+        let reserve = state.live.get(Path::new(DIR).join(RESERVE).as_path());
+        let is_reserve = reserve == Some(&Node::File(self.inode));
+        state.begin(if is_reserve { Call::Reserve } else { Call::Allocate }, grows)?;
+        state.check_room(self.inode, len as usize)?;
         let inode = state.inode(self.inode)?;
         inode.set_len(inode.len().max(len as usize));
         Ok(())
     }
 
-    fn sync_data(&self) -> Result<()> {
+    fn names(&self) -> Result<u64> {
         Disk::step();
         let mut state = self.disk.state();
-        let begun = state.begin(Call::Sync, false);
-        let State { files, random, .. } = &mut *state;
-        let inode =
-            files.get_mut(&self.inode).ok_or_else(|| Error::from_raw_os_error(libc::EBADF))?;
-        match begun {
-            Ok(()) => inode.sync(),
-            Err(_) => inode.fail_sync(random),
-        }
-        begun
+        state.begin(Call::Len, false)?;
+        let names = state.live.values().filter(|node| **node == Node::File(self.inode));
+        Ok(names.count() as u64)
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        self.sync(usize::MAX)
+    }
+
+    fn sync_data_below(&self, _: &Mapping, end: usize) -> Result<()> {
+        self.sync(end)
     }
 
     fn map(&self, len: usize, writable: bool) -> Result<Mapping> {

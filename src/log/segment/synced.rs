@@ -68,8 +68,8 @@ impl Segment {
         let _ = stored.fetch_update(Ordering::Release, Ordering::Relaxed, change);
     }
 
-    /// Syncs the file's contents.
-    pub(crate) fn sync(&self) -> std::io::Result<()> {
+    /// Syncs the file's contents below `end`, or all of it.
+    pub(crate) fn sync(&self, end: usize) -> std::io::Result<()> {
         // One sync at a time: the kernel reports a failure once, and whoever did not get the
         // report must not take the next success for its own.
         let file = self.file();
@@ -77,10 +77,10 @@ impl Segment {
             return Err(std::io::Error::from_raw_os_error(libc::EIO));
         }
         let result = match (&*file, &self.pool) {
-            (Some(file), _) => self.sync_file(&**file),
+            (Some(file), _) => self.sync_file(&**file, end),
             // Recovery has sealed it, and found no file to spare.
             (None, Some(pool)) if !self.is_synced() => {
-                pool.io.open(&self.path, true).and_then(|file| self.sync_file(&*file))
+                pool.io.open(&self.path, true).and_then(|file| self.sync_file(&*file, end))
             }
             (None, _) => Ok(()),
         };
@@ -90,9 +90,14 @@ impl Segment {
         result
     }
 
-    fn sync_file(&self, file: &dyn File) -> std::io::Result<()> {
+    fn sync_file(&self, file: &dyn File, below: usize) -> std::io::Result<()> {
         self.change_synced(|(end, _)| (end, true));
-        file.sync_data()?;
+        match self.mapping() {
+            // What is made present ahead of the tail stays as it is: its pages would be written for
+            // nothing, and writers would have to wait until each is writable again.
+            Some(map) if self.end().is_none() => file.sync_data_below(&map, below)?,
+            _ => file.sync_data()?,
+        }
         self.change_synced(|(end, _)| (end, false));
         Ok(())
     }

@@ -36,10 +36,13 @@ pub struct Space {
 }
 
 impl Space {
-    fn of(dir: &Path, stats: &Stats) -> Space {
+    fn of(dir: &Path, db: &Db) -> Space {
+        let stats = db.stats();
         let files = blocks(dir);
-        // What is counted by length may have been given back to the file system since.
-        let ahead = stats.disk_bytes.saturating_sub(stats.log_bytes).min(files);
+        // What is counted by length may have been given back to the file system since. Spare files
+        // are space like any other.
+        let used = stats.log_bytes + part(db, "spare_bytes");
+        let ahead = stats.disk_bytes.saturating_sub(used).min(files);
         Space { files, ahead, live: stats.live_bytes }
     }
 
@@ -47,6 +50,12 @@ impl Space {
     pub fn ratio(&self) -> f64 {
         (self.files - self.ahead) as f64 / self.live.max(1) as f64
     }
+}
+
+/// A number that the statistics have in their part about space.
+fn part(db: &Db, name: &str) -> u64 {
+    let json: serde_json::Value = serde_json::from_str(&db.stats_json()).unwrap_or_default();
+    json["space"][name].as_u64().unwrap_or(0)
 }
 
 /// Bytes of the blocks of all files in a directory.
@@ -128,10 +137,10 @@ pub fn run(dir: &Path, config: &Config, tell: &mut dyn FnMut(&Row)) -> Result<()
         if round > config.rounds / 4 {
             peak_of_all = peak_of_all.max(peak);
         }
-        tell(&row(round, rate, &times, peak, &before, &db.stats(), &path));
+        tell(&row(round, rate, &times, peak, &before, &db, &path));
     }
     let total = rate(config.rounds * config.keys, begin);
-    tell(&row(0, total, &all, peak_of_all, &loaded, &db.stats(), &path));
+    tell(&row(0, total, &all, peak_of_all, &loaded, &db, &path));
     let mut buf = Vec::new();
     for n in 0..config.keys {
         buf.clear();
@@ -153,7 +162,7 @@ fn overwrite(
         let watch = scope.spawn(|| {
             let mut peak = 0f64;
             while !done.load(Ordering::Relaxed) {
-                peak = peak.max(Space::of(path, &db.stats()).ratio());
+                peak = peak.max(Space::of(path, db).ratio());
                 std::thread::sleep(Duration::from_millis(100));
             }
             peak
@@ -181,16 +190,17 @@ fn row(
     times: &Histogram,
     peak: f64,
     before: &Stats,
-    now: &Stats,
+    db: &Db,
     path: &Path,
 ) -> Row {
+    let now = db.stats();
     let put = (now.put_bytes - before.put_bytes) as f64;
     let moved = (now.moved_bytes - before.moved_bytes) as f64;
     let latency = [0.5, 0.99, 0.999, 1.0].map(|part| micros(times.percentile(part)));
     Row {
         round,
         rate,
-        space: Space::of(path, now),
+        space: Space::of(path, db),
         peak,
         latency,
         write_amplification: (put + moved) / put.max(1.0),
