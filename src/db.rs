@@ -151,6 +151,14 @@ impl Db {
         }
     }
 
+    /// For benchmarks and tests: compaction that is blind to temperature, with one log for all, and
+    /// how much more than what lives the logs may have, in thousandths (0: as usual).
+    #[cfg(feature = "lab")]
+    #[doc(hidden)]
+    pub fn set_compaction_trial(&self, blind: bool, budget: u64) {
+        self.engine.compaction.temperature.set_trial(blind, budget);
+    }
+
     /// Stores `value` under `key`.
     #[inline(always)]
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {

@@ -33,6 +33,8 @@ pub(crate) const COVERED: u16 = 2;
 pub(crate) const IN_IMAGE: u16 = 4;
 /// That entry leads to this record, or to another copy of it.
 pub(crate) const IMAGE_FITS: u16 = 8;
+/// It is a copy that compaction made; its original may be met later.
+pub(crate) const MOVED: u16 = 16;
 
 /// A key's hash.
 #[derive(Clone, Copy, PartialEq, Eq)]

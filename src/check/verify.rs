@@ -13,14 +13,14 @@
 
 use super::files::{Files, SegmentFile};
 use super::index::{place, Image};
-use super::table::{Offered, Table, COVERED, IMAGE_FITS, IN_IMAGE, PUT};
+use super::table::{Offered, Print, Table, COVERED, IMAGE_FITS, IN_IMAGE, MOVED, PUT};
 use super::walk::{readable_key, walk, Item};
 use super::{Damage, DamageKind};
 use crate::engine::placement::Map;
 use crate::engine::{linkfile, open, Home};
 use crate::error::{Error, Result};
 use crate::hash::Hasher;
-use crate::log::record::{record_len, Kind, Record, KILLED_LEN};
+use crate::log::record::{record_len, Kind, Record, FLAG_MOVED, KILLED_LEN};
 use crate::log::resync::Resync;
 use crate::log::segment::SEGMENT_HEADER;
 use crate::log::Position;
@@ -304,12 +304,13 @@ impl Check<'_> {
         if let Some((_, shard)) = place {
             self.sequence(current, (at, end), record, shard, covered);
         }
-        let flags = if covered { COVERED } else { 0 };
+        let moved = record.flags & FLAG_MOVED != 0;
+        let flags = if covered { COVERED } else { 0 } | if moved { MOVED } else { 0 };
         let print = self.table.print(record.key);
         let offered = self.table.offer(print, record, flags, (current.number, at as u32));
         self.nothing_newer &= covered;
         self.record_bytes[current.number as usize] += record.total_len() as u64;
-        if offered == Offered::Same && current.hot {
+        if offered == Offered::Same && current.hot && !moved && !self.is_original(print) {
             let what = format!("two records of one key have sequence number {}", record.seq);
             self.damage(current, DamageKind::Sequence, (at, end), Some(record.key), &what);
         }
@@ -320,7 +321,17 @@ impl Check<'_> {
         }
     }
 
-    /// Sequence numbers of a shard rise along a log, unless keys came to it from another, and the
+    /// Whether a record that is there already is the original of a copy that was met before it. There
+    /// is one.
+    fn is_original(&mut self, print: Print) -> bool {
+        let Some(copy) = self.table.get(print).filter(|copy| copy.flags & MOVED != 0) else {
+            return false;
+        };
+        copy.flags &= !MOVED;
+        true
+    }
+
+    /// Sequence numbers of a shard rise along a log of new records, copies apart, unless keys came to it from another, and the
     /// checkpoint knows how far.
     fn sequence(
         &mut self,
@@ -334,7 +345,8 @@ impl Check<'_> {
             current.seqs.resize(shard + 1, 0);
         }
         let last = current.seqs[shard];
-        if record.seq < last && current.hot && self.unmoved {
+        let moved = record.flags & FLAG_MOVED != 0;
+        if record.seq < last && current.hot && self.unmoved && !moved {
             let what = format!("sequence number {} of shard {shard} after {last}", record.seq);
             self.damage(current, DamageKind::Sequence, place, Some(record.key), &what);
         }

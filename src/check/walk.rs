@@ -1,6 +1,6 @@
 //! Walking over the records of a segment, past damage.
 
-use crate::log::record::{Header, Kind, Record, FLAG_IN_BATCH, RECORD_HEADER};
+use crate::log::record::{Header, Kind, Record, FLAG_IN_BATCH, FLAG_MOVED, RECORD_HEADER};
 use crate::log::resync::Resync;
 
 /// What a walk meets, in the order of the file.
@@ -74,7 +74,8 @@ fn frame<'a>(resync: &Resync<'a>, at: usize, frame: &Record<'a>, visit: &mut dyn
 pub(crate) fn readable_key(bytes: &[u8], from: usize, to: usize) -> Option<(&[u8], u64)> {
     let bytes = bytes.get(from..to)?;
     let header = Header::decode(bytes.first_chunk()?);
-    let fits = matches!(header.kind, 1 | 2) && header.flags <= 3 && header.key_len > 0;
+    let fits =
+        matches!(header.kind, 1 | 2) && header.flags & !FLAG_MOVED <= 3 && header.key_len > 0;
     let key = bytes.get(RECORD_HEADER..RECORD_HEADER + header.key_len)?;
     fits.then_some((key, header.seq))
 }

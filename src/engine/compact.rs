@@ -1,11 +1,12 @@
 //! Compaction: gives back the space of records that nothing points to any more.
 //!
 //! A victim is a sealed segment. Its live records are copied into the cold log of their key's
-//! shard, so that what lives long ends up with its like and is seldom moved again; then the
-//! segment is *emptied*, and freed later. For each record:
+//! shard, so that what lives long ends up with its like and is seldom moved again, or into the other
+//! one while they are young ([`temperature`]); then the segment is *emptied*, and freed later. For
+//! each record:
 //! 1. take the lock of its key's shard;
 //! 2. if the key's entry still points to the record, append a copy with the same sequence number
-//!    to the shard's cold log and point the entry to it; else the record is dead;
+//!    to one of the shard's logs and point the entry to it; else the record is dead;
 //! 3. release the lock. Writers wait for a few short copies at most.
 //!
 //! Where rules keep groups of keys together, the other records of a group are copied behind the one
@@ -34,6 +35,7 @@
 
 mod free;
 mod moving;
+mod temperature;
 
 use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,6 +48,7 @@ use moving::{Assist, ASSIST_MAX};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use temperature::Temperature;
 
 /// Compaction begins when so much is dead or emptied, in thousandths of what lives, and ends when so
 /// much would be, were all freed that is emptied.
@@ -86,6 +89,7 @@ pub(crate) struct Compaction {
     moved: AtomicU64,
     freed: AtomicU64,
     assist: Assist,
+    pub(crate) temperature: Temperature,
 }
 
 impl Compaction {
@@ -137,6 +141,8 @@ pub(crate) struct Space {
     pub(crate) dead: u64,
     /// All that is in emptied segments that are not yet freed.
     pub(crate) emptied: u64,
+    /// What is dead in segments that are appended to.
+    pub(crate) active_dead: u64,
 }
 
 impl Space {
@@ -179,6 +185,7 @@ impl Engine {
     /// As many victims as it takes, and checkpoints that free them.
     fn compact_round(&self) -> Result<bool> {
         self.check_writable()?;
+        self.compaction.temperature.set_by_hand(false);
         self.compaction.free(self)?;
         let mut space = self.space();
         self.set_slowdown(&space);
@@ -187,9 +194,13 @@ impl Engine {
         // Memory that cannot be had from anywhere else is worth the work at once.
         let no_memory = self.home.is_none() && self.source.anonymous.is_tight();
         let tight = self.source.reserve.is_tight();
-        let (begin, end, least) = match (no_memory, tight) {
-            (true, _) => (BEGIN_TIGHT, 0, 0),
-            (_, true) => (BEGIN_FULL, END_FULL, GARBAGE_MIN_FULL),
+        let (begin, end, least) = match (no_memory, tight, self.compaction.temperature.budget()) {
+            (true, ..) => (BEGIN_TIGHT, 0, 0),
+            (_, true, _) => (BEGIN_FULL, END_FULL, GARBAGE_MIN_FULL),
+            (.., Some(budget)) => {
+                let begin = budget.saturating_sub(space.active_dead * 1000 / space.live.max(1));
+                (begin, begin.saturating_sub(BEGIN - END), 0)
+            }
             _ => (BEGIN, END, GARBAGE_MIN),
         };
         let is_enough = |space: &Space, end: u64| space.dead < least || space.over_then() < end;
@@ -302,6 +313,7 @@ impl Engine {
     pub(crate) fn compact_all(&self) -> Result<()> {
         self.check_writable()?;
         let _running = self.compaction.lock();
+        self.compaction.temperature.set_by_hand(true);
         // A second round can drop the deletes whose horizon the first one has passed.
         for round in 0..3 {
             self.retire_for_compaction();
@@ -423,7 +435,7 @@ impl Engine {
 
     /// What the logs hold now. Writers go on meanwhile, so it is exact to some records.
     pub(crate) fn space(&self) -> Space {
-        let (mut space, mut active_dead) = (Space { live: 0, dead: 0, emptied: 0 }, 0);
+        let mut space = Space { live: 0, dead: 0, emptied: 0, active_dead: 0 };
         for shard in &self.shards {
             let state = shard.lock();
             for (_, tail) in state.log.active().into_iter().chain(state.cold.active()) {
@@ -440,10 +452,10 @@ impl Engine {
                 space.live += used;
                 space.dead += oldest.garbage_of(segment);
             } else {
-                active_dead += segment.dead_bytes.load(Ordering::Relaxed);
+                space.active_dead += segment.dead_bytes.load(Ordering::Relaxed);
             }
         }
-        space.live = space.live.saturating_sub(space.dead + active_dead);
+        space.live = space.live.saturating_sub(space.dead + space.active_dead);
         space
     }
 

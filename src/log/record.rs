@@ -6,7 +6,7 @@
 //!   4  key length   u16
 //!   6  kind         u8    1 put, 2 delete, 3 batch frame
 //!   7  flags        u8    bit 0: inside a batch frame; bit 1: expires, bit 2: compressed
-//!                         (both reserved, 0)
+//!                         (both reserved, 0); bit 3: a copy in a log of new records
 //!   8  value length u32
 //!  12  sequence     u64   per shard of the key
 //!  20  key, value, zeros up to a multiple of 8
@@ -27,6 +27,9 @@ use crate::sabotage::{self, Sabotage};
 pub(crate) const RECORD_HEADER: usize = 20;
 /// Flag of a record inside a batch frame.
 pub(crate) const FLAG_IN_BATCH: u8 = 1;
+/// Flag of a copy that compaction put into a log of new records: the numbers of those rise along
+/// the log, that of a copy is older.
+pub(crate) const FLAG_MOVED: u8 = 8;
 
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

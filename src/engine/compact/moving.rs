@@ -25,7 +25,7 @@ use crate::epoch;
 use crate::error::{Error, Result};
 use crate::hash::KeyHash;
 use crate::index::entry::Location;
-use crate::log::record::{Killed, Kind, Record, RECORD_HEADER};
+use crate::log::record::{Killed, Kind, Record, FLAG_MOVED, RECORD_HEADER};
 use crate::log::segment::{Segment, SEGMENT_HEADER};
 use crate::log::source::Purpose;
 use crate::log::stored::Reader;
@@ -256,11 +256,15 @@ impl Engine {
         group: &mut Cold,
     ) -> Result<usize> {
         let Looked { record, hash, shard, offset } = looked;
-        let head = (record.kind, 0, record.seq);
         let len = record.total_len();
+        // The others of a group follow to one place.
+        let in_group =
+            || self.placement.rules().and_then(|r| r.member(record.key, PLACE)).is_some();
+        let is_hot = record.kind == Kind::Put && self.is_hot(state, record.seq) && !in_group();
+        let head = (record.kind, if is_hot { FLAG_MOVED } else { 0 }, record.seq);
         state.cold.live_bytes = state.log.live_bytes;
-        let mut copy =
-            || state.cold.append(head, record.key, record.value, &self.source, Purpose::Move);
+        let log = state.log_mut(is_hot);
+        let mut copy = || log.append(head, record.key, record.value, &self.source, Purpose::Move);
         if record.kind == Kind::Delete {
             let horizon = Killed::decode(record.value).horizon;
             if horizon < oldest_other || sabotage::is(Sabotage::DroppedDeletes) {

@@ -3,7 +3,7 @@
 //! | feature | measure |
 //! | --- | --- |
 //! | placement | device reads (major page faults) of a cold group of four records |
-//! | temperature | write amplification of skewed overwrites |
+//! | temperature | write amplification of skewed overwrites, at the same space ([`super::skewed`]) |
 //! | links | latency of a cold group: four gets against one call; learned against given links |
 //! | monitor | gets a second with it and without; how soon a skew is told |
 //! | rebalancer | entropy of a skewed load before and after |
@@ -13,11 +13,12 @@
 
 use super::median;
 use super::related::{self, key, value, version_of, Kind, KINDS, UNIT_BYTES};
+use super::skewed;
 use super::workload::{mix, Draw};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use warp_engine::{Db, Error, Options, Rule, Temperature};
+use warp_engine::{Db, Error, Options, Rule};
 
 /// Groups that a trial reads cold.
 const COLD_GROUPS: u64 = 100;
@@ -214,53 +215,23 @@ impl Bench<'_> {
     }
 
     fn temperature(&mut self) -> Result<Vec<Row>, Error> {
-        let mut sides = Sides::default();
+        let (mut amplification, mut space) = (Sides::default(), Sides::default());
         for _ in 0..self.config.trials {
             for is_on in [false, true] {
                 let path = self.path();
                 let db = self.open(&path, &[])?;
-                sides.side(is_on).push(self.skewed_overwrites(&db, is_on)?);
+                let outcome = skewed::run(&db, self.config.bytes, !is_on)?;
+                amplification.side(is_on).push(outcome.amplification);
+                space.side(is_on).push(outcome.space);
                 db.close()?;
                 // The next one needs the room.
                 let _ = std::fs::remove_dir_all(&path);
             }
         }
-        Ok(vec![sides.row("temperature", "write amplification, skewed overwrites", "times")])
-    }
-
-    /// Stores users, of whom posts stay, then overwrites the rest twice; all that was written over
-    /// what was put.
-    fn skewed_overwrites(&self, db: &Db, hints: bool) -> Result<f64, Error> {
-        let mut bytes = Vec::new();
-        let mut put = |key: &[u8], version: u64, len: usize, cold: bool| {
-            value(key, version, len, &mut bytes);
-            let hint = match (hints, cold) {
-                (false, _) => Temperature::Warm,
-                (_, true) => Temperature::Cold,
-                (_, false) => Temperature::Hot,
-            };
-            db.put_hinted(key, &bytes, hint)
-        };
-        for n in 0..self.units {
-            for (stem, len) in KINDS[0].stems {
-                put(&key(stem, n), 0, *len, *stem == "posts")?;
-            }
-        }
-        let mut draw = Draw::uniform(self.units, 7);
-        for version in 1..self.units * 6 {
-            let n = draw.next();
-            let (stem, len) = KINDS[0].stems[(mix(version) % 3) as usize];
-            put(&key(stem, n), version, len, false)?;
-        }
-        let stats = db.stats();
-        for n in 0..self.units.min(20_000) {
-            for (stem, _) in KINDS[0].stems {
-                let key = key(stem, n);
-                let found = db.get_pinned(&key)?.expect("every key is there");
-                assert!(version_of(&key, &found).is_some(), "a wrong value");
-            }
-        }
-        Ok((stats.put_bytes + stats.moved_bytes) as f64 / stats.put_bytes as f64)
+        Ok(vec![
+            amplification.row("temperature", "write amplification, zipfian overwrites", "times"),
+            space.row("temperature", "space meanwhile, logs over what lives", "times"),
+        ])
     }
 
     fn links(&mut self) -> Result<Vec<Row>, Error> {

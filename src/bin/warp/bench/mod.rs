@@ -38,6 +38,7 @@ mod related;
 #[cfg(feature = "cli")]
 #[allow(dead_code, reason = "cargo bench has no use for it")]
 mod simulate;
+mod skewed;
 pub mod sweep;
 mod workload;
 mod yardstick;
