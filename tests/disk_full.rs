@@ -125,15 +125,36 @@ fn a_full_device(shards: &str, mib: u64) {
     room_is_made(db, &dir, shards, full);
 }
 
+/// A put that is refused says so at once, most of the time, and soon each time.
+fn refusals_are_quick(db: &Db, n: u64) {
+    const TIMES: u32 = 200;
+    let begin = Instant::now();
+    let (mut longest, mut refused) = (Duration::ZERO, 0);
+    for _ in 0..TIMES {
+        let put = Instant::now();
+        refused += u32::from(db.put(&key(n), &value(n)).is_err());
+        longest = longest.max(put.elapsed());
+    }
+    println!("{refused} of {TIMES} refused in {:?}, the longest {longest:?}", begin.elapsed());
+    assert!(begin.elapsed() < TIMES * Duration::from_millis(100), "{:?}", begin.elapsed());
+    // Compaction is waited for 0.2 s at most; the rest is for a machine that has much else to do.
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
+    // One that was not refused is the value that the caller expects.
+    let _ = db.delete(&key(n)).unwrap();
+}
+
 /// All but puts goes on while the device is full, and makes the room that lets puts go on.
 fn room_is_made(db: Db, dir: &Path, shards: &str, from: u64) {
     let full = fill(&db, from);
     let (kept, stop) = (full / 4, AtomicBool::new(false));
-    // While another thread puts, and is refused more often than not.
+    // While another thread puts, and is refused more often than not. What it gets is less than what
+    // is deleted, so that there is room in the end.
+    let enough = full + (full - kept) / 4;
+    let begin = Instant::now();
     let end = std::thread::scope(|scope| {
         let puts = scope.spawn(|| {
             let mut end = full;
-            while !stop.load(Ordering::Relaxed) {
+            while !stop.load(Ordering::Relaxed) && end < enough {
                 match db.put(&key(end), &value(end)) {
                     Ok(()) => end += 1,
                     Err(e) => assert_eq!(e.kind(), ErrorKind::NoSpace, "{e}"),
@@ -153,6 +174,7 @@ fn room_is_made(db: Db, dir: &Path, shards: &str, from: u64) {
         stop.store(true, Ordering::Relaxed);
         puts.join().unwrap()
     });
+    println!("{} deletes, {} puts in {:?}", full - kept, end - full, begin.elapsed());
     // By themselves: nobody calls for compaction any more.
     let begin = Instant::now();
     while let Err(e) = db.put(&key(end), &value(end)) {
@@ -160,8 +182,11 @@ fn room_is_made(db: Db, dir: &Path, shards: &str, from: u64) {
         assert!(begin.elapsed() < Duration::from_secs(30), "puts do not work again: {e}");
         std::thread::sleep(Duration::from_millis(10));
     }
+    println!("puts go on after {:?}", begin.elapsed());
     // And as much fits as there was.
     let end = fill(&db, end + 1);
+    println!("{} more until it is full again, after {:?}", end - full, begin.elapsed());
+    refusals_are_quick(&db, end);
     assert!(end - full > (full - kept) / 2, "{kept} keys kept, {} new, {full} once", end - full);
     let check = |db: &Db| {
         for n in 0..end {

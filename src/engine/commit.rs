@@ -53,14 +53,9 @@ enum Request<'a> {
 }
 
 impl Request<'_> {
-    /// What a full disk does with it. A swap is decided under the lock, so it counts as what it
-    /// wants to do.
     fn purpose(&self) -> Purpose {
         match self {
-            Request::One(Write::Delete { .. } | Write::Swap { desired: None, .. }, ..) => {
-                Purpose::Delete
-            }
-            Request::One(..) => Purpose::Put,
+            Request::One(write, ..) => write.purpose(),
             Request::Batch(batch) => batch.purpose(),
         }
     }
@@ -151,13 +146,14 @@ impl Engine {
             Some(Err(e)) if e.kind() == ErrorKind::NoSpace => {
                 // A change of placement comes back as an answer of its own, and is no failure.
                 let mut moved = false;
-                let again = self.with_room(e, || match self.join_once(request) {
-                    Some(answer) => answer,
-                    None => {
-                        moved = true;
-                        Ok(false)
-                    }
-                });
+                let again =
+                    self.with_room(request.purpose(), e, || match self.join_once(request) {
+                        Some(answer) => answer,
+                        None => {
+                            moved = true;
+                            Ok(false)
+                        }
+                    });
                 (!moved).then_some(again)
             }
             answer => answer,

@@ -16,10 +16,12 @@
 //! its horizon is left but the victim itself. Segments that are emptied and not yet freed count as
 //! left, since a crash may bring them back.
 //!
-//! What becomes of an emptied segment is told in [`free`], how records are moved in [`moving`].
+//! What becomes of an emptied segment is told in [`free`], how records are moved in [`moving`], who
+//! waits for it in [`room`].
 //!
 //! A full disk: what is copied may take the reserve ([`crate::log::reserve`]), which holds what one
-//! victim may take. So victims are then freed one by one, the best first, and for less garbage.
+//! victim may take. So the best victims come first, and for less garbage; and what was emptied is
+//! freed as soon as the next victim's living records would not fit.
 //!
 //! What a crash leaves: copies and originals with the same sequence number, of which recovery
 //! takes either; or emptied segments, which are live data's second copy or leftovers.
@@ -35,6 +37,7 @@
 
 mod free;
 mod moving;
+mod room;
 mod temperature;
 
 use super::Engine;
@@ -42,12 +45,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::pressure::Cause;
 use crate::log::segment::{Segment, SEGMENT_HEADER};
 use crate::sabotage::{self, Sabotage};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use free::Freeing;
 use moving::{Assist, ASSIST_MAX};
+use room::Rounds;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 use temperature::Temperature;
 
 /// Compaction begins when so much is dead or emptied, in thousandths of what lives, and ends when so
@@ -73,9 +76,6 @@ const GARBAGE_MIN: u64 = 4 << 20;
 const BEGIN_FULL: u64 = 50;
 const END_FULL: u64 = 20;
 const GARBAGE_MIN_FULL: u64 = 64 << 10;
-/// How often the thread looks, and how soon again when there was something to do.
-const LOOK: Duration = Duration::from_millis(20);
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The state of compaction.
 #[derive(Default)]
@@ -83,8 +83,7 @@ pub(crate) struct Compaction {
     /// Held by whoever compacts.
     running: Mutex<()>,
     freeing: Mutex<Freeing>,
-    closing: Mutex<bool>,
-    wake: Condvar,
+    rounds: Rounds,
     stopping: AtomicBool,
     moved: AtomicU64,
     freed: AtomicU64,
@@ -109,8 +108,7 @@ impl Compaction {
     /// Tells the thread to end, in the middle of a victim if need be.
     pub(crate) fn close(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        *self.closing.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.wake.notify_all();
+        self.rounds.close();
     }
 
     /// From here on nothing is kept for later.
@@ -158,21 +156,6 @@ impl Space {
 }
 
 impl Engine {
-    /// The body of the compaction thread.
-    pub(crate) fn run_compact_thread(&self) {
-        let mut look = LOOK;
-        loop {
-            let closing = self.compaction.closing.lock().unwrap_or_else(PoisonError::into_inner);
-            let wait = self.compaction.wake.wait_timeout_while(closing, look, |c| !*c);
-            if *wait.unwrap_or_else(PoisonError::into_inner).0 {
-                return;
-            }
-            // What fails now fails again for whoever compacts by hand, and is told then.
-            let busy = self.compact_some().unwrap_or(false);
-            look = if busy { LOOK_AGAIN } else { LOOK };
-        }
-    }
-
     /// One round, whether there was anything to do. Writers help only meanwhile.
     fn compact_some(&self) -> Result<bool> {
         let _running = self.compaction.lock();
@@ -228,9 +211,7 @@ impl Engine {
             } else if self.empty_or_leave(victim)? {
                 emptied += victim.used;
                 unfreed += victim.used;
-                if tight {
-                    self.publish_freed()?;
-                } else if unfreed > PUBLISH_MIN && unfreed * 1000 > space.live * PUBLISH {
+                if unfreed > PUBLISH_MIN && unfreed * 1000 > space.live * PUBLISH {
                     self.checkpoints.ask();
                     unfreed = 0;
                 }
@@ -245,20 +226,30 @@ impl Engine {
         // A file that anybody holds is not used again.
         drop(victims);
         let stopping = self.compaction.stopping.load(Ordering::Relaxed);
-        if emptied > 0 && self.home.is_some() && !tight && !stopping && !self.checkpoints.ask() {
-            self.checkpoint()?;
+        if emptied > 0 && self.home.is_some() && !stopping {
+            // Those who wait for room wait for this.
+            if tight {
+                self.publish_freed()?;
+            } else if !self.checkpoints.ask() {
+                self.checkpoint()?;
+            }
         }
         self.compaction.free(self)?;
         Ok(emptied > 0)
     }
 
     /// Empties a victim, unless there is no room for what lives in it. What is copied of one that
-    /// does not fit in the end would be lost to the reserve, so it is not begun.
+    /// does not fit in the end would be lost to the reserve, so it is not begun. A checkpoint costs
+    /// several syncs, so it is made only when room is needed.
     fn empty_or_leave(&self, victim: &Candidate) -> Result<bool> {
         let reserve = &self.source.reserve;
         let no_room = |e: &Error| e.kind() == ErrorKind::NoSpace;
         let living = victim.used.saturating_sub(victim.garbage);
-        if living > 0 && reserve.is_full() && !reserve.holds(living) {
+        let fits = || living == 0 || !reserve.is_full() || reserve.holds(living);
+        if !fits() && self.compaction.has_emptied() {
+            self.publish_freed()?;
+        }
+        if !fits() {
             return Ok(false);
         }
         match self.empty(&victim.segment) {
@@ -270,19 +261,6 @@ impl Engine {
             other => other,
         }
         .or_else(|e| if no_room(&e) { Ok(false) } else { Err(e) })
-    }
-
-    /// For a write that found no room: compacts what is worth it; whether that freed anything, by
-    /// this caller or by whoever was at it.
-    pub(crate) fn make_room(&self) -> bool {
-        if !self.source.reserve.is_time_to_compact(self.source.io().is_serial()) {
-            return false;
-        }
-        let freed = || self.compaction.freed_bytes();
-        let before = freed();
-        // What fails here is no more than no room made.
-        let _ = self.compact_some();
-        freed() != before
     }
 
     /// Raises the oldest generation when deletes that wait for that have become many: moves the
@@ -326,11 +304,7 @@ impl Engine {
             }
             let mut emptied = 0;
             for victim in victims.iter().filter(|v| v.garbage > 0) {
-                let done = self.empty_or_leave(victim)?;
-                emptied += u64::from(done);
-                if done && self.source.reserve.is_full() {
-                    self.publish_freed()?;
-                }
+                emptied += u64::from(self.empty_or_leave(victim)?);
             }
             if sabotage::is(Sabotage::EarlyFree) {
                 self.compaction.free(self)?;

@@ -205,7 +205,7 @@ impl Engine {
     #[cold]
     fn wait_for_room(&self) -> Result<()> {
         let always = self.source.io().is_serial();
-        if self.source.reserve.try_again(always)? {
+        if self.source.reserve.try_again(self.source.io(), always)? {
             return Ok(());
         }
         Err(self.source.reserve.error())

@@ -29,8 +29,6 @@ use crate::sync::MutexGuard;
 use hashbrown::HashTable;
 use std::sync::atomic::Ordering;
 
-/// How often a write that finds no room is tried again after a compaction.
-const ROOM_TRIES: usize = 8;
 /// Changes of a batch whose lookups are under way together.
 const AHEAD: usize = 8;
 
@@ -78,6 +76,15 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// What a full disk does with it. A swap is decided under the lock, so it counts as what it
+    /// wants to do.
+    pub(crate) fn purpose(&self) -> Purpose {
+        match self {
+            Write::Delete { .. } | Write::Swap { desired: None, .. } => Purpose::Delete,
+            _ => Purpose::Put,
+        }
+    }
+
     /// What to store given the current value: `Some(None)` deletes, `None` changes nothing.
     pub(crate) fn outcome(&self, current: Option<&[u8]>) -> Option<Option<&'a [u8]>> {
         match *self {
@@ -112,7 +119,7 @@ impl Engine {
         }
         match self.put_once::<true>(key, value) {
             Err(e) if e.kind() == ErrorKind::NoSpace => {
-                self.with_room(e, || self.put_once::<true>(key, value))
+                self.with_room(Purpose::Put, e, || self.put_once::<true>(key, value))
             }
             done => done,
         }
@@ -126,7 +133,7 @@ impl Engine {
         }
         match self.put_once::<false>(key, value) {
             Err(e) if e.kind() == ErrorKind::NoSpace => {
-                self.with_room(e, || self.put_once::<false>(key, value))
+                self.with_room(Purpose::Put, e, || self.put_once::<false>(key, value))
             }
             done => done,
         }
@@ -146,32 +153,13 @@ impl Engine {
         Ok(())
     }
 
-    /// After a write that found no room: makes some by compaction, as long as that gains any, and
-    /// tries again. For a caller that holds no lock; `error` is what it is told otherwise.
-    #[cold]
-    pub(crate) fn with_room<T>(
-        &self,
-        mut error: Error,
-        mut write: impl FnMut() -> Result<T>,
-    ) -> Result<T> {
-        for _ in 0..ROOM_TRIES {
-            if error.kind() != ErrorKind::NoSpace || !self.make_room() {
-                break;
-            }
-            match write() {
-                Err(e) => error = e,
-                done => return done,
-            }
-        }
-        Err(error)
-    }
-
     /// Deletes a key; false if there was none. Or swaps its value; false if it was another.
     pub(crate) fn write_if(&self, write: Write) -> Result<bool> {
         if self.is_sync() {
             return self.commit(write);
         }
-        self.write_if_once(write).or_else(|e| self.with_room(e, || self.write_if_once(write)))
+        let again = || self.write_if_once(write);
+        again().or_else(|e| self.with_room(write.purpose(), e, again))
     }
 
     fn write_if_once(&self, write: Write) -> Result<bool> {
@@ -417,7 +405,7 @@ impl Engine {
             return self.commit_batch(packed);
         }
         self.write_packed_once(packed)
-            .or_else(|e| self.with_room(e, || self.write_packed_once(packed)))
+            .or_else(|e| self.with_room(purpose_of(packed), e, || self.write_packed_once(packed)))
     }
 
     fn write_packed_once(&self, packed: &[u8]) -> Result<()> {
@@ -521,6 +509,16 @@ impl Engine {
             states.push((number, self.shards[number].lock()));
         }
         Locked { states }
+    }
+}
+
+/// What a full disk does with a packed batch.
+fn purpose_of(packed: &[u8]) -> Purpose {
+    let puts = PackedOps::new(packed).flatten().any(|op| op.value.is_some());
+    if puts {
+        Purpose::Put
+    } else {
+        Purpose::Delete
     }
 }
 

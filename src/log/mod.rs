@@ -244,7 +244,8 @@ impl Log {
     fn capacity_for(&self, need: usize, source: &SegmentSource) -> usize {
         // A young log grows faster: each segment costs a file.
         let young = (self.last_capacity * 4).min(SEGMENT_YOUNG);
-        let grown = self.usual_capacity(source).max(young).min(source.segment_max());
+        let most = source.segment_max().min(source.share_of_room());
+        let grown = self.usual_capacity(source).max(young).min(most);
         if need <= grown {
             grown
         } else if need <= SEGMENT_MAX {

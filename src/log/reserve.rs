@@ -31,8 +31,10 @@ pub(crate) const RESERVE: &str = "RESERVE";
 pub(crate) const RESERVE_MIN: u64 = 256 << 10;
 /// What segments leave of it.
 const FLOOR: u64 = 128 << 10;
-/// How often a put tries to make it whole, or to compact.
+/// How often a put tries to make it whole, or waits for compaction.
 const TRY_EVERY: Duration = Duration::from_millis(20);
+/// A file system that is full may take its time to say so: this many times as long it is left alone.
+const REST: u32 = 10;
 
 /// The reserve of a database on disk.
 #[derive(Debug, Default)]
@@ -52,7 +54,8 @@ struct State {
     path: PathBuf,
     held: u64,
     target: u64,
-    tried: Option<Instant>,
+    /// When it is to be made whole again at the earliest.
+    next_try: Option<Instant>,
     compacted: Option<Instant>,
 }
 
@@ -70,7 +73,7 @@ impl Reserve {
     /// Notes that there was no room for a segment.
     pub(crate) fn set_full(&self) {
         let mut state = self.state();
-        state.tried = Some(Instant::now());
+        state.next_try = Some(Instant::now() + TRY_EVERY);
         self.close();
     }
 
@@ -91,14 +94,15 @@ impl Reserve {
         }
     }
 
-    /// Whether a put that is refused is to compact. `always`: however often this is called.
-    pub(crate) fn is_time_to_compact(&self, always: bool) -> bool {
+    /// Whether a put that is refused is to wait for compaction: one at a time, and then none for a
+    /// while.
+    pub(crate) fn is_time_to_compact(&self) -> bool {
         let mut state = self.state();
-        let soon = state.compacted.is_some_and(|t| t.elapsed() < TRY_EVERY);
-        if always || !soon {
+        let is_time = state.compacted.is_none_or(|t| t.elapsed() >= TRY_EVERY);
+        if is_time {
             state.compacted = Some(Instant::now());
         }
-        always || !soon
+        is_time
     }
 
     /// Bytes held now.
@@ -136,11 +140,11 @@ impl Reserve {
         }
         state.file = Some(file);
         let target = std::mem::replace(&mut state.held, 0);
-        self.fill_to(&mut state, target).and_then(|()| self.fill(&mut state))
+        self.fill_to(&mut state, io, target).and_then(|()| self.fill(&mut state, io))
     }
 
     /// Makes the reserve as large as `target`, if that is far from what it is, and whole.
-    pub(crate) fn tend(&self, target: u64) -> Result<()> {
+    pub(crate) fn tend(&self, io: &dyn Io, target: u64) -> Result<()> {
         let mut state = self.state();
         if state.file.is_none() {
             return Ok(());
@@ -152,17 +156,18 @@ impl Reserve {
             let target = state.target;
             state.cut(target)?;
         }
-        self.fill(&mut state)
+        self.fill(&mut state, io)
     }
 
     /// Whether puts may go on after all. `always`: tried however often this is called.
-    pub(crate) fn try_again(&self, always: bool) -> Result<bool> {
+    pub(crate) fn try_again(&self, io: &dyn Io, always: bool) -> Result<bool> {
         let mut state = self.state();
-        if !always && state.tried.is_some_and(|t| t.elapsed() < TRY_EVERY) {
-            return Ok(!self.is_full());
+        let begin = Instant::now();
+        if always || state.next_try.is_none_or(|next| begin >= next) {
+            let done = self.fill(&mut state, io);
+            state.next_try = Some(Instant::now() + TRY_EVERY.max(begin.elapsed() * REST));
+            done?;
         }
-        state.tried = Some(Instant::now());
-        self.fill(&mut state)?;
         Ok(!self.is_full())
     }
 
@@ -194,15 +199,21 @@ impl Reserve {
         bytes
     }
 
-    fn fill(&self, state: &mut State) -> Result<()> {
+    fn fill(&self, state: &mut State, io: &dyn Io) -> Result<()> {
         let target = state.target;
-        self.fill_to(state, target)
+        self.fill_to(state, io, target)
     }
 
-    fn fill_to(&self, state: &mut State, target: u64) -> Result<()> {
+    fn fill_to(&self, state: &mut State, io: &dyn Io, target: u64) -> Result<()> {
         let Some(file) = &state.file else { return Ok(()) };
         if state.held < target {
-            if let Err(e) = file.allocate(target) {
+            let free = state.path.parent().and_then(|dir| io.free_space(dir));
+            let allocated = match free {
+                // Not tried: what cannot succeed takes a file system long.
+                Some(free) if free < target - state.held => Err(no_space()),
+                _ => file.allocate(target),
+            };
+            if let Err(e) = allocated {
                 // A part may have been allocated.
                 let _ = file.set_len(state.held);
                 self.held.store(state.held, Ordering::Relaxed);
@@ -227,7 +238,6 @@ impl Reserve {
     /// Why a put is refused.
     pub(crate) fn error(&self) -> Error {
         let state = self.state();
-        let no_space = std::io::Error::from_raw_os_error(libc::ENOSPC);
         Error::os(
             format!(
                 "put: {} holds {} of {} bytes that deletes and compaction need, and has to be \
@@ -236,9 +246,13 @@ impl Reserve {
                 state.held,
                 state.target
             ),
-            &no_space,
+            &no_space(),
         )
     }
+}
+
+fn no_space() -> std::io::Error {
+    std::io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
 impl State {

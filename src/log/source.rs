@@ -31,6 +31,9 @@ pub(crate) const POPULATE_AHEAD_FIRST: usize = 2 << 20;
 /// And when a writer waits for it: what keeps it going until the preparation thread comes.
 pub(crate) const POPULATE_INLINE: usize = 64 << 10;
 
+/// A segment has at most this part of a shard's share of the device's free space.
+const ROOM_SHARES: u64 = 4;
+
 /// What a segment is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -143,6 +146,16 @@ impl SegmentSource {
         most.min(self.segment_max() / 4)
     }
 
+    /// The largest segment that is made for short records by what is left of the device: all shards
+    /// may have one, and one made ahead, so that what is not yet used is a small part of the rest.
+    pub(crate) fn share_of_room(&self) -> usize {
+        let free = self.dir.as_ref().and_then(|dir| self.io.free_space(dir));
+        let shares = ROOM_SHARES * self.shards.load(Ordering::Relaxed).max(1) as u64;
+        let share = free.map_or(SEGMENT_MAX as u64, |free| free / shares);
+        let share = (share as usize).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        1 << share.ilog2()
+    }
+
     /// Connects the preparation thread, or disconnects it.
     pub(crate) fn connect(&self, asks: Option<Sender<u32>>) {
         *self.asks.lock().unwrap_or_else(|e| e.into_inner()) = asks;
@@ -191,7 +204,7 @@ impl SegmentSource {
         if self.dir.is_none() {
             return Ok(());
         }
-        self.reserve.tend(self.reserve_target(more))
+        self.reserve.tend(self.io(), self.reserve_target(more))
     }
 
     /// The same before a segment for puts is made: what they take must not be what deletes will
@@ -221,6 +234,13 @@ impl SegmentSource {
             self.tend_reserve_for(capacity)?;
         }
         let mut error = match self.create(capacity, first, urgent) {
+            // Spares are room as well.
+            Err(e) if full(&e) && self.spares.shrink(self.io(), 0) => {
+                match self.create(capacity, first, urgent) {
+                    Err(e) if full(&e) => e,
+                    other => return other,
+                }
+            }
             Err(e) if full(&e) => e,
             other => return other,
         };

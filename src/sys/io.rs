@@ -44,6 +44,11 @@ pub(crate) trait Io: Send + Sync + Debug {
     /// Identifies this boot of the kernel, or 0 where the system does not say. Within one boot,
     /// rule 1 holds for every process that dies.
     fn boot_id(&self) -> u64;
+    /// Bytes that a file in `dir` may still take, where the system says so. No promise.
+    fn free_space(&self, dir: &Path) -> Option<u64> {
+        let _ = dir;
+        None
+    }
     /// Fills `bytes` with random ones.
     fn random(&self, bytes: &mut [u8]) -> Result<()>;
     /// Whether calls are to be made one after the other, so that a run can be repeated exactly.

@@ -5,6 +5,7 @@ use super::map::Mapping;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -75,6 +76,17 @@ impl Io for UnixIo {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let hex: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
         u64::from_str_radix(&hex, 16).unwrap_or(0)
+    }
+
+    fn free_space(&self, dir: &Path) -> Option<u64> {
+        let path = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
+        // SAFETY: zeros are a value of this structure of numbers.
+        let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
+        // SAFETY: a system call that reads a terminated string and fills a structure.
+        let known = unsafe { libc::statvfs(path.as_ptr(), &mut stat) } == 0;
+        // The types differ between systems.
+        #[allow(clippy::unnecessary_cast)]
+        known.then(|| (stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
     }
 
     fn random(&self, bytes: &mut [u8]) -> Result<()> {

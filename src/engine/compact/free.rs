@@ -49,6 +49,11 @@ impl Compaction {
         self.freeing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether anything waits for a checkpoint.
+    pub(super) fn has_emptied(&self) -> bool {
+        !self.freeing().emptied.is_empty()
+    }
+
     /// Frees what may be freed by now. Any thread may call this.
     pub(crate) fn free(&self, engine: &Engine) -> Result<()> {
         let mut freeing = self.freeing();

@@ -38,7 +38,7 @@ pub struct Space {
 impl Space {
     fn of(dir: &Path, db: &Db) -> Space {
         let stats = db.stats();
-        let files = blocks(dir);
+        let files = blocks(dir, |_| true);
         // What is counted by length may have been given back to the file system since. Spare files
         // are space like any other.
         let used = stats.log_bytes + part(db, "spare_bytes");
@@ -52,16 +52,60 @@ impl Space {
     }
 }
 
+/// Where the space of a database is, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts {
+    pub live: u64,
+    /// Records that nothing points to: in sealed segments, and in those that are appended to.
+    pub dead: u64,
+    pub dead_in_active: u64,
+    /// Segments that wait for a checkpoint to be freed.
+    pub emptied: u64,
+    pub spares: u64,
+    pub reserve: u64,
+    pub images: u64,
+}
+
+impl Parts {
+    fn of(dir: &Path, db: &Db) -> Parts {
+        let stats = db.stats();
+        let [dead, emptied, spares, reserve] =
+            ["dead_bytes", "emptied_bytes", "spare_bytes", "reserve_bytes"].map(|n| part(db, n));
+        let dead_in_active = stats.log_bytes.saturating_sub(stats.live_bytes + dead + emptied);
+        let images = blocks(dir, |name| name.ends_with(".img"));
+        Parts { live: stats.live_bytes, dead, dead_in_active, emptied, spares, reserve, images }
+    }
+}
+
+impl std::fmt::Display for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        write!(
+            f,
+            "MiB: {:.1} live, {:.1} dead in sealed segments and {:.1} in others, {:.1} emptied, \
+             {:.1} spares, {:.1} reserve, {:.1} index images",
+            mib(self.live),
+            mib(self.dead),
+            mib(self.dead_in_active),
+            mib(self.emptied),
+            mib(self.spares),
+            mib(self.reserve),
+            mib(self.images)
+        )
+    }
+}
+
 /// A number that the statistics have in their part about space.
 fn part(db: &Db, name: &str) -> u64 {
     let json: serde_json::Value = serde_json::from_str(&db.stats_json()).unwrap_or_default();
     json["space"][name].as_u64().unwrap_or(0)
 }
 
-/// Bytes of the blocks of all files in a directory.
-pub(super) fn blocks(dir: &Path) -> u64 {
+/// Bytes of the blocks of all files in a directory that are `wanted` by their name.
+pub(super) fn blocks(dir: &Path, wanted: fn(&str) -> bool) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let files = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let files = files.filter(|f| wanted(&f.file_name().to_string_lossy()));
     files.filter_map(|f| f.metadata().ok()).map(|m| m.blocks() * 512).sum()
 }
 
@@ -72,6 +116,7 @@ pub struct Row {
     /// Million puts a second.
     pub rate: f64,
     pub space: Space,
+    pub parts: Parts,
     /// The highest ratio seen in the round.
     pub peak: f64,
     /// Latencies in microseconds: median, 99th, 99.9th percentile, longest.
@@ -106,7 +151,11 @@ impl std::fmt::Display for Row {
             self.peak,
             self.tail(),
             self.write_amplification
-        )
+        )?;
+        if self.round == 0 {
+            write!(f, "\n{}", self.parts)?;
+        }
+        Ok(())
     }
 }
 
@@ -201,6 +250,7 @@ fn row(
         round,
         rate,
         space: Space::of(path, db),
+        parts: Parts::of(path, db),
         peak,
         latency,
         write_amplification: (put + moved) / put.max(1.0),
