@@ -17,8 +17,10 @@ fn value(n: u64, version: u64) -> Vec<u8> {
     format!("{n} {version} ").repeat(16).into_bytes()
 }
 
-/// The log that the newest record of each key is in: records as docs/format.md has them.
-fn logs_of(dir: &Path) -> HashMap<Vec<u8>, u32> {
+/// The log that the newest record of each key is in, and how many copies are among new records:
+/// records as docs/format.md has them.
+fn logs_of(dir: &Path) -> (HashMap<Vec<u8>, u32>, usize) {
+    let mut copies = 0;
     let u16_at = |b: &[u8], at: usize| u16::from_le_bytes([b[at], b[at + 1]]);
     let u32_at = |b: &[u8], at: usize| u32::from_le_bytes(*b[at..].first_chunk().unwrap());
     let u64_at = |b: &[u8], at: usize| u64::from_le_bytes(*b[at..].first_chunk().unwrap());
@@ -38,6 +40,7 @@ fn logs_of(dir: &Path) -> HashMap<Vec<u8>, u32> {
         let mut at = 128;
         while at + 20 <= end && u16_at(&bytes, at + 4) > 0 {
             let (key_len, value_len) = (u16_at(&bytes, at + 4), u32_at(&bytes, at + 8));
+            copies += usize::from(bytes[at + 7] & 8 != 0);
             let key = bytes[at + 20..at + 20 + key_len as usize].to_vec();
             let place = ((u64_at(&bytes, at + 12), generation), log);
             let known = newest.entry(key).or_insert(place);
@@ -45,17 +48,19 @@ fn logs_of(dir: &Path) -> HashMap<Vec<u8>, u32> {
             at += (20 + key_len as usize + value_len as usize).next_multiple_of(8);
         }
     }
-    newest.into_iter().map(|(key, (_, log))| (key, log)).collect()
+    (newest.into_iter().map(|(key, (_, log))| (key, log)).collect(), copies)
 }
 
-#[test]
-fn hot_and_cold_records_end_in_different_segments_without_hints() {
+/// Overwrites a skewed set of keys, and returns which share of the hot ones and of the cold ones is
+/// in cold logs then.
+fn shares_in_cold_logs(prepare: impl Fn(&Db)) -> (f64, f64) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");
     let mut options = Options::new();
     options.set("shards", &SHARDS.to_string()).unwrap();
     options.set("durability", "process").unwrap();
     let db = Db::open(Some(&path), &options).unwrap();
+    prepare(&db);
     let mut versions = vec![0; KEYS as usize];
     let mut put = |n: u64, version: u64| {
         versions[n as usize] = version;
@@ -76,12 +81,27 @@ fn hot_and_cold_records_end_in_different_segments_without_hints() {
     }
     db.close().unwrap();
 
-    let logs = logs_of(&path);
+    let report = Db::verify(&path, &Options::new(), |_, _| ()).unwrap();
+    assert!(report.damage.is_empty(), "{:?}", report.damage);
+    let (logs, copies) = logs_of(&path);
+    assert!(copies > 0, "no survivor was young");
     let share_in_cold = |wanted: &dyn Fn(u64) -> bool| {
         let all: Vec<u64> = (0..KEYS).filter(|n| wanted(*n)).collect();
         all.iter().filter(|n| logs[&key(**n)] >= SHARDS).count() as f64 / all.len() as f64
     };
     let is_hot = |n: u64| n % HOT == 0;
-    let (hot, cold) = (share_in_cold(&is_hot), share_in_cold(&|n| !is_hot(n)));
+    (share_in_cold(&is_hot), share_in_cold(&|n| !is_hot(n)))
+}
+
+#[test]
+fn hot_and_cold_records_end_in_different_segments_without_hints() {
+    let (hot, cold) = shares_in_cold_logs(|_| ());
     assert!(hot < 0.1 && cold > 0.8, "in cold logs: {hot:.3} of the hot, {cold:.3} of the cold");
+}
+
+#[test]
+#[cfg(feature = "lab")]
+fn without_temperature_they_lie_together() {
+    let (hot, cold) = shares_in_cold_logs(|db| db.set_compaction_trial(true, 0));
+    assert!(hot < 0.1 && cold < 0.1, "in cold logs: {hot:.3} of the hot, {cold:.3} of the cold");
 }

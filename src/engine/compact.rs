@@ -374,6 +374,7 @@ impl Engine {
     pub(crate) fn compact_one(&self, n: usize) -> Result<()> {
         self.check_writable()?;
         let _running = self.compaction.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.compaction.temperature.set_by_hand(false);
         self.compaction.free(self)?;
         for shard in self.shards.iter().filter(|_| n % 2 == 1) {
             shard.lock().log.retire_active();
