@@ -39,6 +39,7 @@ typedef struct {
     warp_value pin;
     warp_iter *iter;
     uint64_t token;
+    uint64_t revision;
 } named;
 
 typedef struct {
@@ -362,6 +363,33 @@ static warp_status run_read(runner *r, const json *step) {
     return status;
 }
 
+/* The revision is kept beside what else a name stands for: a file gives a name one meaning. */
+static warp_status run_changed(runner *r, const json *step) {
+    bytes key = bytes_of(r, step, "key");
+    size_t room = (size_t)number_of(r, step, "capacity"), len = 12345, n;
+    unsigned char *buffer = (unsigned char *)step_alloc(r, room);
+    const int has_known = json_get(step, "known") != NULL;
+    const uint64_t known = has_known ? find_name(r, step, "known", 0)->revision : 0;
+    uint64_t revision = 12345;
+    warp_status status;
+    memset(buffer, 0xEE, room + 1);
+    status = (is_op(step, "get_if_changed") ? warp_get_if_changed : warp_get_if_changed_nowait)(
+        r->db, key.data, key.len, known, room == 0 ? NULL : buffer, room, &len, &revision);
+    for (n = status == WARP_OK ? len : 0; n <= room; n++) {
+        if (buffer[n] != 0xEE) differ(r, "byte %zu of the buffer was written", n);
+    }
+    if (status == WARP_OK || status == WARP_BUFFER_TOO_SMALL) {
+        compare_number(r, "length", len, number_of(r, step, "length"));
+        if (revision == 0 || revision == known) differ(r, "the revision is not a new one");
+        if (json_get(step, "as") != NULL) find_name(r, step, "as", 1)->revision = revision;
+    } else if (status >= 0) {
+        compare_number(r, "length of no value", len, 0);
+        compare_number(r, "revision", revision, status == WARP_UNCHANGED ? known : 0);
+    }
+    if (status == WARP_OK) compare_bytes(r, step, buffer, len);
+    return status;
+}
+
 static warp_status run_pinned(runner *r, const json *step) {
     named *place = find_name(r, step, "as", 0);
     if (is_op(step, "release")) {
@@ -648,6 +676,7 @@ static const struct {
     {"open_second", run_open},    {"put", run_write},          {"exists", run_write},
     {"delete", run_write},        {"cas", run_cas},            {"get", run_read},
     {"get_pinned", run_read},     {"get_into", run_read},      {"get_nowait", run_read},
+    {"get_if_changed", run_changed}, {"get_if_changed_nowait", run_changed},
     {"pin", run_read},            {"pinned", run_pinned},      {"release", run_pinned},
     {"multi_get", run_multi_get}, {"batch", run_batch},        {"iterate", run_iterate},
     {"pages", run_iterate},       {"iter_open", run_iterate},  {"iter_rest", run_iterate},
@@ -658,6 +687,7 @@ static const struct {
     {"same_shard", run_shard},    {"shard_of", run_shard},     {"shard_cpu", run_shard},
     {"move_slots", run_move},     {"rebalance", run_move},     {"link", run_link},
     {"unlink", run_link},         {"get_linked", run_get_linked},
+    {"partners", run_partners},
     {"events", run_events},       {"openmetrics", run_metrics},
 };
 

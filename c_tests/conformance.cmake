@@ -28,7 +28,7 @@ warp_conformance(conformance)
 warp_dataset(dataset conformance)
 
 find_program(WARP_PYTHON NAMES python3)
-if(WARP_PYTHON)
+if(WARP_PYTHON AND NOT WARP_SANITIZE AND NOT WARP_VALGRIND)
   add_test(NAME conformance_model
     COMMAND "${WARP_PYTHON}" -B "${PROJECT_SOURCE_DIR}/tests/conformance/model.py")
   add_test(NAME conformance_generated

@@ -180,6 +180,36 @@ static warp_status run_get_linked(runner *r, const json *step) {
     return status;
 }
 
+static warp_status run_partners(runner *r, const json *step) {
+    bytes key = bytes_of(r, step, "key");
+    const json *wanted = json_get(step, "partners");
+    warp_linked *linked = NULL;
+    warp_status status = warp_partners(r->db, key.data, key.len, &linked);
+    size_t n = 0;
+    if (status != WARP_OK) {
+        if (linked != NULL) differ(r, "there are partners beside the status");
+        return status;
+    }
+    compare_number(r, "number of partners", warp_linked_count(linked), json_count(wanted));
+    wanted = wanted == NULL ? NULL : wanted->child;
+    for (; wanted != NULL && !r->wrong; wanted = wanted->next, n++) {
+        warp_slice partner = {NULL, 0}, value = {NULL, 0};
+        double strength = 0;
+        if (json_count(wanted) != 2) {
+            differ(r, "partner %zu of the file is no pair", n);
+            break;
+        }
+        warp_linked_at(linked, n, &partner, &value, &strength);
+        compare_form(r, "partner", partner, wanted->child);
+        compare_number(r, "length of its value", value.len, 0);
+        if (strength != wanted->child->next->number) {
+            differ(r, "partner %zu has the strength %g", n, strength);
+        }
+    }
+    warp_linked_free(linked);
+    return status;
+}
+
 static warp_status run_events(runner *r, const json *step) {
     char *text = NULL;
     size_t stopped = 0;

@@ -23,3 +23,6 @@ die() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2
     exit 1
 }
+
+# What is built once need not be prepared for being built again.
+[ -z "${CI:-}" ] || export CARGO_INCREMENTAL=0

@@ -4,10 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 scripts/setup.sh build
 
-cargo test --no-fail-fast "$@"
+# With the deliberate defects compiled in and none turned on, so that the library is built once for all
+# tests and for those of the crash lab, which must catch an engine that is broken on purpose.
+cargo test --no-fail-fast --features sabotage "$@"
 if [ $# -eq 0 ]; then
-    # The crash lab must catch an engine that is broken on purpose.
-    cargo test --features sabotage --test sabotage
     # Interleavings, tried by a scheduler that nothing else works with.
     cargo test --features shuttle,sabotage --lib model::
 fi

@@ -1,6 +1,6 @@
 //! Deliberate defects, one at a time, to show that the crash lab catches them.
 //!
-//! Without the feature `sabotage`, which nothing but its test turns on, [`is`] is false for the
+//! Without the feature `sabotage`, which nothing but tests turn on, [`is`] is false for the
 //! compiler, and nothing of this is in the library.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

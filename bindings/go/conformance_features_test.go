@@ -3,6 +3,7 @@ package warp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -10,7 +11,8 @@ import (
 // The steps about reads that do not wait, hints, rules, placement, links and the load monitor.
 func (r *runner) feature(op string, step fields) (Code, error) {
 	switch op {
-	case "put_hinted", "get_pinned_nowait", "exists_nowait", "shard_of", "get_linked":
+	case "put_hinted", "get_pinned_nowait", "exists_nowait", "shard_of", "get_linked",
+		"partners":
 		key, err := bytesField(step, "key")
 		if err != nil {
 			return 0, err
@@ -69,6 +71,8 @@ func (r *runner) ofKey(op string, key []byte, step fields) (Code, error) {
 		return CodeOK, sameNumber(step, "shard", shard)
 	case "get_linked":
 		return r.getLinked(key, step)
+	case "partners":
+		return r.partners(key, step)
 	}
 	pinned, err := r.db.TryGetPinned(key)
 	if err != nil {
@@ -244,6 +248,89 @@ func (r *runner) getLinked(key []byte, step fields) (Code, error) {
 		return nil
 	})
 	return codeOf(err)
+}
+
+func (r *runner) partners(key []byte, step fields) (Code, error) {
+	partners, err := r.db.Partners(key)
+	if err != nil {
+		return codeOf(err)
+	}
+	var forms [][2]json.RawMessage
+	if err := json.Unmarshal(step["partners"], &forms); err != nil {
+		return 0, err
+	}
+	if len(partners) != len(forms) {
+		return 0, fmt.Errorf("answered %d partners, the file says %d", len(partners), len(forms))
+	}
+	for i, form := range forms {
+		wanted, err := decode(form[0])
+		if err != nil {
+			return 0, err
+		}
+		var strength float64
+		if err := json.Unmarshal(form[1], &strength); err != nil {
+			return 0, err
+		}
+		got := partners[i]
+		if !bytes.Equal(got.Key, wanted) || got.Strength != strength || len(got.Value) != 0 {
+			return 0, fmt.Errorf("partner %d: answered %.40q, %v", i, got.Key, got.Strength)
+		}
+	}
+	return CodeOK, nil
+}
+
+// changed reads what has changed. The buffer grows here, so what does not fit is known by its length.
+func (r *runner) changed(op string, step fields) (Code, error) {
+	key, err := bytesField(step, "key")
+	if err != nil {
+		return 0, err
+	}
+	capacity, err := number(step, "capacity")
+	if err != nil {
+		return 0, err
+	}
+	var known uint64
+	if _, given := step["known"]; given {
+		name, err := text(step, "known")
+		if err != nil {
+			return 0, err
+		}
+		if known = r.revisions[name]; known == 0 {
+			return 0, fmt.Errorf("no revision is named %s", name)
+		}
+	}
+	get := r.db.AppendGetIfChanged
+	if op == "get_if_changed_nowait" {
+		get = r.db.AppendTryGetIfChanged
+	}
+	value, revision, err := get(nil, key, known)
+	code, err := codeOf(err)
+	if err != nil {
+		return 0, err
+	}
+	if code != CodeOK {
+		if want := map[bool]uint64{true: known}[code == CodeUnchanged]; revision != want {
+			return 0, fmt.Errorf("answered the revision %d with %v, it is to be %d", revision, code, want)
+		}
+		return code, nil
+	}
+	if revision == 0 || revision == known {
+		return 0, errors.New("there is no new revision")
+	}
+	if _, given := step["as"]; given {
+		name, err := text(step, "as")
+		if err != nil {
+			return 0, err
+		}
+		r.revisions[name] = revision
+	}
+	if err := sameNumber(step, "length", len(value)); err != nil {
+		return 0, err
+	}
+	if len(value) > capacity {
+		return CodeBufferTooSmall, nil
+	}
+	return compareValue(step, value, nil)
 }
 
 func (r *runner) events(step fields) (Code, error) {

@@ -31,6 +31,8 @@ type runner struct {
 	pins    map[string]*Value
 	iters   map[string]*Iter
 	tokens  map[string]Token
+	// revisions by name
+	revisions map[string]uint64
 }
 
 const suite = "../../tests/conformance"
@@ -60,7 +62,7 @@ func runFile(t *testing.T, text []byte) {
 	}
 	ok(t, json.Unmarshal(text, &file))
 	r := &runner{dir: "db", pins: map[string]*Value{}, iters: map[string]*Iter{},
-		tokens: map[string]Token{}}
+		tokens: map[string]Token{}, revisions: map[string]uint64{}}
 	if file.Store != "memory" {
 		r.root = t.TempDir()
 	}
@@ -155,6 +157,8 @@ func (r *runner) step(step fields) (Code, error) {
 		return r.write(op, step)
 	case "get", "get_pinned", "get_into", "get_nowait":
 		return r.read(op, step)
+	case "get_if_changed", "get_if_changed_nowait":
+		return r.changed(op, step)
 	case "pin", "pinned", "release":
 		return r.pin(op, step)
 	case "multi_get":

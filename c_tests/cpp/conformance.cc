@@ -110,6 +110,36 @@ class Runner {
     return got->code;
   }
 
+  Code changed(const Node& step) {
+    const std::size_t room = step["capacity"].number();
+    const std::uint64_t known = step.has("known") ? revision(step["known"].text()) : 0;
+    std::string buffer(room, '\xee');
+    const std::string key = step["key"].bytes();
+    const auto got = step["op"].text() == "get_if_changed"
+                         ? db_.get_if_changed(key, known, buffer.data(), room)
+                         : db_.get_if_changed_nowait(key, known, buffer.data(), room);
+    if (!got) return got.code();
+    const std::size_t written = *got ? got->length : 0;
+    compare("bytes after the value", std::string_view(buffer).substr(written),
+            std::string(room - written, '\xee'));
+    if (got->code == Code::ok || got->code == Code::buffer_too_small) {
+      compare("length", got->length, step["length"].number());
+      if (got->revision == 0 || got->revision == known) throw Difference("no new revision");
+      if (step.has("as")) revisions_[step["as"].text()] = got->revision;
+    } else {
+      compare("length of no value", got->length, 0);
+      compare("revision", got->revision, got->code == Code::unchanged ? known : 0);
+    }
+    if (*got) compare("value", std::string_view(buffer).substr(0, written), step["value"].bytes());
+    return got->code;
+  }
+
+  std::uint64_t revision(const std::string& name) {
+    const auto found = revisions_.find(name);
+    if (found == revisions_.end()) throw Difference("no such revision");
+    return found->second;
+  }
+
   Code pin(const Node& step) {
     auto got = db_.get_pinned(step["key"].bytes());
     const Code code = compare_value(step, got);
@@ -275,6 +305,7 @@ class Runner {
   std::map<std::string, warp::Value> pins_;
   std::map<std::string, warp::Iterator> iters_;
   std::map<std::string, warp::Token> tokens_;
+  std::map<std::string, std::uint64_t> revisions_;
 };
 
 const std::map<std::string, Runner::Operation>& Runner::operations() {
@@ -317,6 +348,8 @@ const std::map<std::string, Runner::Operation>& Runner::operations() {
        }},
       {"get_into", &Runner::read_into},
       {"get_nowait", &Runner::read_into},
+      {"get_if_changed", &Runner::changed},
+      {"get_if_changed_nowait", &Runner::changed},
       {"pin", &Runner::pin},
       {"pinned",
        [](Runner& r, const Node& step) {

@@ -113,6 +113,23 @@ inline Code get_linked(const warp::Database& db, const Node& step) {
   return Code::ok;
 }
 
+inline Code partners(const warp::Database& db, const Node& step) {
+  const auto got = db.partners(step["key"].bytes());
+  if (!got) return got.code();
+  const std::vector<Node> wanted = step["partners"].children();
+  compare("number of partners", got->size(), wanted.size());
+  for (std::size_t n = 0; n < wanted.size(); ++n) {
+    const warp::Linked::Item item = (*got)[n];
+    const std::vector<Node> pair = wanted[n].children();
+    compare("partner", item.key, pair.at(0).bytes());
+    compare("length of its value", item.value.size(), 0);
+    if (item.strength < pair.at(1).fraction() || item.strength > pair.at(1).fraction()) {
+      throw Difference("a partner has the strength " + std::to_string(item.strength));
+    }
+  }
+  return Code::ok;
+}
+
 inline Code events(const warp::Database& db, const Node& step) {
   const auto text = db.events_json(step["from"].number());
   if (!text) return text.code();
@@ -174,6 +191,7 @@ inline Code feature(warp::Database& db, const std::string& op, const Node& step)
     return yes(db.unlink(step["from"].bytes(), step["to"].bytes()), Code::not_found);
   }
   if (op == "get_linked") return get_linked(db, step);
+  if (op == "partners") return partners(db, step);
   if (op == "events") return events(db, step);
   if (op == "openmetrics") return openmetrics(db, step);
   throw Difference("the operation is not known");

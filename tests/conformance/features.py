@@ -106,15 +106,22 @@ def moves(model, step):
 
 def links(model, step):
     op, all_links = step["op"], model.db["links"]
-    if op == "get_linked":
+    if op in ("get_linked", "partners"):
         key = decode(step["key"])
         status = lengths(key)
-        if status != OK or key not in model.db["map"]:
-            return status if status != OK else NOT_FOUND
+        if status != OK:
+            return status
         partners = sorted(all_links.get(key, {}).items(), key=lambda p: -p[1])
         others, _ = group_of(model.db["rules"], key, LINK)
         partners += [(k, 1) for k in others if k not in all_links.get(key, {})]
-        found = [(k, model.db["map"][k], s) for k, s in partners[:32] if k in model.db["map"]]
+        del partners[32:]
+        if op == "partners":
+            if [(decode(k), s) for k, s in step["partners"]] != partners:
+                raise Mismatch(f"partners: the model has {partners!r}"[:300])
+            return OK
+        if key not in model.db["map"]:
+            return NOT_FOUND
+        found = [(k, model.db["map"][k], s) for k, s in partners if k in model.db["map"]]
         said = [(decode(k), decode(v), s) for k, v, s in step["linked"]]
         if said != [(key, model.db["map"][key], 1), *found]:
             raise Mismatch(f"linked: the model has {found!r}"[:300])
@@ -165,6 +172,7 @@ FEATURES = {
     "link": links,
     "unlink": links,
     "get_linked": links,
+    "partners": links,
     "events": monitor,
     "openmetrics": monitor,
 }

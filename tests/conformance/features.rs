@@ -29,6 +29,7 @@ pub fn answer(db: &Db, step: &Step) -> Option<Outcome> {
         "link" => link(db, step),
         "unlink" => unlink(db, step),
         "get_linked" => get_linked(db, step),
+        "partners" => partners(db, step),
         "events" => events(db, step),
         "openmetrics" => openmetrics(db, step),
         _ => return None,
@@ -152,6 +153,20 @@ fn get_linked(db: &Db, step: &Step) -> Outcome {
         same_bytes(&format!("key {i}"), &got.key, &decode(&wanted[0])?)?;
         same_bytes(&format!("value {i}"), &got.value, &decode(&wanted[1])?)?;
         same(&format!("strength {i}"), &f64::from(got.strength), &strength(wanted.get(2))?)?;
+    }
+    Ok(OK)
+}
+
+fn partners(db: &Db, step: &Step) -> Outcome {
+    let got = match db.partners(&key(step)?) {
+        Ok(partners) => partners,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let wanted = list(step, "partners")?;
+    same("number of partners", &got.len(), &wanted.len())?;
+    for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+        same_bytes(&format!("partner {i}"), &got.key, &decode(&wanted[0])?)?;
+        same(&format!("strength {i}"), &f64::from(got.strength), &strength(wanted.get(1))?)?;
     }
     Ok(OK)
 }

@@ -4,6 +4,7 @@
 //! Set `WARP_CONFORMANCE` to part of a name to run the files that have it.
 
 mod bytes;
+mod changed;
 mod dataset;
 mod features;
 mod steps;

@@ -26,6 +26,7 @@ from forms import (
     READ_ONLY,
     TOO_LARGE,
     TOO_SMALL,
+    UNCHANGED,
     VALUE_MAX,
     Mismatch,
     decode,
@@ -45,6 +46,8 @@ FIELDS = {
     "get_pinned": {"key", "value"},
     "get_into": {"key", "capacity", "length", "value"},
     "get_nowait": {"key", "capacity", "length", "value"},
+    "get_if_changed": {"key", "known", "as", "capacity", "length", "value"},
+    "get_if_changed_nowait": {"key", "known", "as", "capacity", "length", "value"},
     "exists": {"key"},
     "delete": {"key"},
     "cas": {"key", "expected", "desired"},
@@ -82,6 +85,7 @@ FIELDS = {
     "link": {"from", "to", "strength"},
     "unlink": {"from", "to"},
     "get_linked": {"key", "linked"},
+    "partners": {"key", "partners"},
     "events": {"from", "next", "kinds"},
     "openmetrics": {"lines"},
 }
@@ -169,6 +173,8 @@ class Model:
         self.names = {}
         self.counts = {}
         self.events = []
+        self.revisions = {}  # key -> the number of the write that made its value
+        self.writes = 0
 
     def open(self, options, directory="db"):
         for name, value in options.items():
@@ -196,6 +202,7 @@ class Model:
         self.dir, self.db, self.read_only, self.options = directory, there, read_only, options
         self.counts = {"puts": 0, "gets": 0, "hits": 0, "deletes": 0}
         self.events = []
+        self.revisions = {}
         return OK
 
     def close(self):
@@ -215,12 +222,20 @@ class Model:
         if self.read_only:
             return READ_ONLY
         for key, value in ops:
+            self.revisions.pop(key, None)
             if value is None:
                 self.counts["deletes"] += self.db["map"].pop(key, None) is not None
             else:
                 self.counts["puts"] += 1
                 self.db["map"][key] = value
         return OK
+
+    def revision(self, key):
+        """The revision of the value that a key has; a number that was never another's."""
+        if key not in self.revisions:
+            self.writes += 1
+            self.revisions[key] = self.writes
+        return self.revisions[key]
 
     def matching(self, prefix):
         return {k: v for k, v in self.db["map"].items() if k.startswith(prefix)}
@@ -249,6 +264,26 @@ def read(model, step):
             return TOO_SMALL
         want(step, "value", value)
     return status
+
+
+def changed(model, step):
+    """The answer of a read of what has changed."""
+    key = decode(step["key"])
+    status, value = model.lookup(key)
+    if status != OK:
+        return status
+    known_key, known = model.names[step["known"]] if "known" in step else (key, 0)
+    if known_key != key:
+        raise Mismatch("the revision is of another key")
+    if model.revision(key) == known:
+        return UNCHANGED
+    if "as" in step:
+        model.names[step["as"]] = (key, model.revision(key))
+    want(step, "length", len(value))
+    if len(value) > step["capacity"]:
+        return TOO_SMALL
+    want(step, "value", value)
+    return OK
 
 
 def batch(model, step):
@@ -371,6 +406,8 @@ def run_step(model, step):
         return BUSY
     if op in ("get", "get_pinned", "get_into", "get_nowait", "get_pinned_nowait", "pin"):
         return read(model, step)
+    if op in ("get_if_changed", "get_if_changed_nowait"):
+        return changed(model, step)
     if op in FEATURES:
         return FEATURES[op](model, step)
     if op in ("exists", "exists_nowait"):

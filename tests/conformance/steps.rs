@@ -1,7 +1,7 @@
 //! One conformance file: its steps, run against a database, each answer compared.
 
 use crate::bytes::{decode, optional, shorten, text};
-use crate::features;
+use crate::{changed, features};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::mem::MaybeUninit;
@@ -16,9 +16,10 @@ type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
 pub const OK: &str = "WARP_OK";
 pub const NOT_FOUND: &str = "WARP_NOT_FOUND";
-const TOO_SMALL: &str = "WARP_BUFFER_TOO_SMALL";
+pub const TOO_SMALL: &str = "WARP_BUFFER_TOO_SMALL";
 const CONFLICT: &str = "WARP_CONFLICT";
 pub const WOULD_BLOCK: &str = "WARP_WOULD_BLOCK";
+pub const UNCHANGED: &str = "WARP_UNCHANGED";
 
 const ERRORS: [(ErrorKind, &str); 11] = [
     (ErrorKind::InvalidArgument, "WARP_ERR_INVALID_ARGUMENT"),
@@ -33,7 +34,7 @@ const ERRORS: [(ErrorKind, &str); 11] = [
     (ErrorKind::OutOfMemory, "WARP_ERR_OUT_OF_MEMORY"),
     (ErrorKind::Internal, "WARP_ERR_INTERNAL"),
 ];
-const ANSWERS: [&str; 5] = [OK, NOT_FOUND, TOO_SMALL, CONFLICT, WOULD_BLOCK];
+const ANSWERS: [&str; 6] = [OK, NOT_FOUND, TOO_SMALL, CONFLICT, WOULD_BLOCK, UNCHANGED];
 
 pub fn failed(error: &Error) -> &'static str {
     let found = ERRORS.iter().find(|(kind, _)| *kind == error.kind());
@@ -59,6 +60,7 @@ pub struct Runner {
     pins: HashMap<String, Pinned>,
     iters: HashMap<String, Iter>,
     tokens: HashMap<String, u64>,
+    revisions: HashMap<String, u64>,
 }
 
 impl Runner {
@@ -73,6 +75,7 @@ impl Runner {
             pins: HashMap::new(),
             iters: HashMap::new(),
             tokens: HashMap::new(),
+            revisions: HashMap::new(),
         }
     }
 
@@ -111,6 +114,10 @@ impl Runner {
                 Ok(yes(swapped, CONFLICT))
             }
             "get" | "get_pinned" | "get_into" | "get_nowait" => self.read(step),
+            "get_if_changed" | "get_if_changed_nowait" => {
+                let db = self.db.as_ref().ok_or("no database is open")?;
+                changed::answer(db, step, &mut self.revisions)
+            }
             "pin" | "pinned" | "release" => self.pin(step),
             "multi_get" => self.multi_get(step),
             "batch" => self.batch(step),
@@ -400,6 +407,11 @@ pub fn key(step: &Step) -> Result<Vec<u8>, String> {
 
 pub fn bytes(step: &Step, field: &str) -> Result<Vec<u8>, String> {
     decode(step.get(field).ok_or_else(|| format!("the field {field} is missing"))?)
+}
+
+/// A name or an operation, if the step has one.
+pub fn text_or_none<'a>(step: &'a Step, field: &str) -> Option<&'a str> {
+    step.get(field).and_then(Value::as_str)
 }
 
 pub fn number(step: &Step, field: &str) -> Result<u64, String> {

@@ -21,6 +21,7 @@ defmodule WarpEngine.Native.ConformanceTest do
     "WARP_BUFFER_TOO_SMALL" => {:buffer_too_small, 2},
     "WARP_CONFLICT" => {:conflict, 3},
     "WARP_WOULD_BLOCK" => {:would_block, 4},
+    "WARP_UNCHANGED" => {:unchanged, 5},
     "WARP_ERR_INVALID_ARGUMENT" => {:invalid_argument, -1},
     "WARP_ERR_IO" => {:io, -2},
     "WARP_ERR_CORRUPTION" => {:corruption, -3},
@@ -179,6 +180,24 @@ defmodule WarpEngine.Native.ConformanceTest do
     case Native.get(state.db, key(fields)) do
       {:ok, value} ->
         assert byte_size(value) == fields["length"]
+        fits = byte_size(value) <= fields["capacity"]
+        {if(fits, do: compare(fields, {:ok, value}), else: "WARP_BUFFER_TOO_SMALL"), state}
+
+      answer ->
+        {status(answer), state}
+    end
+  end
+
+  # A read makes a binary here, whose length is compared with the capacity; and it does not wait on the
+  # scheduler, but on another one if it must.
+  defp step(op, fields, state) when op in ["get_if_changed", "get_if_changed_nowait"] do
+    known = if fields["known"], do: Map.fetch!(state.names, fields["known"]), else: 0
+
+    case Native.get_if_changed(state.db, key(fields), known) do
+      {:ok, value, revision} ->
+        assert revision not in [0, known]
+        assert byte_size(value) == fields["length"]
+        state = if fields["as"], do: name(state, fields, revision), else: state
         fits = byte_size(value) <= fields["capacity"]
         {if(fits, do: compare(fields, {:ok, value}), else: "WARP_BUFFER_TOO_SMALL"), state}
 
@@ -412,6 +431,16 @@ defmodule WarpEngine.Native.ConformanceTest do
 
       assert Links.partners(state.db, key(fields)) ==
                {:ok, for({key, _value, strength} <- tl(linked), do: {key, strength})}
+    end
+
+    {status(answer), state}
+  end
+
+  defp step("partners", fields, state) do
+    answer = Links.all(state.db, key(fields))
+
+    with {:ok, partners} <- answer do
+      assert partners == for([key, strength] <- fields["partners"], do: {decode(key), strength})
     end
 
     {status(answer), state}

@@ -184,6 +184,9 @@ defmodule WarpEngine.ValueTest do
     end)
   end
 
+  # About memory, not speed: 8 processes take 4 seconds of processor time here, which on a machine that
+  # has other work to do are many more by the clock. A task that is cut short says nothing of memory.
+  @tag timeout: 600_000
   test "mailboxes stay empty and memory flat" do
     keys = for i <- 1..200, do: "flat:#{i}"
     value = %{text: :binary.copy("x", 300), list: Enum.to_list(1..20)}
@@ -209,7 +212,7 @@ defmodule WarpEngine.ValueTest do
         end)
       end
 
-    Task.await_many(tasks, 60_000)
+    Task.await_many(tasks, :infinity)
   end
 
   defp memory do
