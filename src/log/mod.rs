@@ -44,8 +44,9 @@ const POPULATE_AHEAD: usize = 4 << 20;
 const POPULATE_AHEAD_COLD: usize = 512 << 10;
 /// Most cache lines behind the tail that are fetched ahead of the next record.
 const PREFETCH_LINES: usize = 4;
-/// A segment has this part of what lives in its shard, up to twice as much.
-const LIVE_PART: u64 = 4;
+/// A segment has this part of what lives in its shard, up to twice as much. The reserve is as large as
+/// one, and each log has dead records in the one that it appends to.
+const LIVE_PART: u64 = 16;
 /// Unused bytes at the end of a sealed segment that are worth giving back.
 const TRIM_MIN: usize = 16 << 10;
 

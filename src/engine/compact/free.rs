@@ -23,7 +23,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Spare files take at most this part of the logs' space, or so many bytes.
-const SPARE_PART: u64 = 16;
+const SPARE_PART: u64 = 32;
 const SPARE_BYTES_MIN: u64 = 2 << 20;
 
 /// Segments on their way out.
