@@ -331,8 +331,8 @@ impl Check<'_> {
         true
     }
 
-    /// Sequence numbers of a shard rise along a log of new records, copies apart, unless keys came to it from another, and the
-    /// checkpoint knows how far.
+    /// Sequence numbers of a shard rise along a log of new records, copies apart, unless keys came
+    /// to it from another, and the checkpoint knows how far.
     fn sequence(
         &mut self,
         current: &mut Current,
