@@ -125,6 +125,15 @@ fn a_full_device(shards: &str, mib: u64) {
     room_is_made(db, &dir, shards, full);
 }
 
+/// Ends the other thread's loop, also when this one panics.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A put that is refused says so at once, most of the time, and soon each time.
 fn refusals_are_quick(db: &Db, n: u64) {
     const TIMES: u32 = 200;
@@ -162,8 +171,12 @@ fn room_is_made(db: Db, dir: &Path, shards: &str, from: u64) {
             }
             end
         });
+        let _stop = Stop(&stop);
         for n in kept..full {
-            assert!(db.delete(&key(n)).unwrap(), "key {n}");
+            match db.delete(&key(n)) {
+                Ok(done) => assert!(done, "key {n}"),
+                Err(e) => panic!("delete of key {n}, of {kept} to {full}: {e}"),
+            }
             if n % 4096 == 0 {
                 db.checkpoint().unwrap();
                 db.compact().unwrap();

@@ -43,7 +43,7 @@ fn simulated(
 /// The command-line tool, whose processes all have the defect: exit code 4.
 fn process(defect: Sabotage, arguments: &[&str]) -> Caught {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warp"));
-    command.args(arguments).args(["--duration", "60s"]);
+    command.args(arguments).args(["--duration", &format!("{SECONDS_MAX}s")]);
     let output = command.env("WARP_SABOTAGE", format!("{defect:?}")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     // A run that finds something keeps its directory and names it.

@@ -2,12 +2,14 @@
 //!
 //! A write that finds no room hurries the thread and waits until a round that began after that has
 //! ended, or until anything was freed, whichever is first, then tries again. Invariants:
-//! 1. It waits for [`WAIT_MAX`] in all at most, whatever compaction is at: a put on a full device is
+//! 1. A put waits for [`WAIT_MAX`] in all at most, whatever compaction is at: on a full device it is
 //!    told so soon.
 //! 2. Of puts one waits at a time, and then none for a while ([`crate::log::reserve`]), so that those
-//!    who go on in spite of the refusals are refused at once. Deletes always wait, since they are
-//!    what makes room.
-//! 3. The waiting caller holds no lock.
+//!    who go on in spite of the refusals are refused at once.
+//! 3. Deletes are what makes room, so they always wait: as long as compaction frees anything, for
+//!    [`WAIT_MAX_DELETE`] in all at most. A device that is slow as well as full syncs for longer than
+//!    a put may wait, and what a round has emptied may be free only after the next.
+//! 4. The waiting caller holds no lock.
 //!
 //! Where calls are to be made one after the other (`Io::is_serial`) there is no thread, and the
 //! caller compacts.
@@ -24,6 +26,9 @@ use std::time::{Duration, Instant};
 const TRIES: usize = 8;
 /// How long it waits in all.
 const WAIT_MAX: Duration = Duration::from_millis(200);
+const WAIT_MAX_DELETE: Duration = Duration::from_secs(5);
+/// Rounds in a row that free nothing, after which a delete gives up.
+const IDLE_MAX_DELETE: usize = 10;
 /// How often it looks whether anything was freed, which others do as well.
 const WAIT_LOOK: Duration = Duration::from_millis(5);
 /// How often the thread looks, and how soon again when there was something to do.
@@ -124,8 +129,13 @@ impl Engine {
         {
             return Err(error);
         }
-        let deadline = Instant::now() + WAIT_MAX;
-        for _ in 0..TRIES {
+        let (wait, tries, idle_max) = match purpose {
+            _ if serial => (WAIT_MAX, TRIES, 1),
+            Purpose::Put => (WAIT_MAX, TRIES, 1),
+            _ => (WAIT_MAX_DELETE, usize::MAX, IDLE_MAX_DELETE),
+        };
+        let (deadline, mut idle) = (Instant::now() + wait, 0);
+        for _ in 0..tries {
             let before = self.compaction.freed_bytes();
             if serial {
                 // What fails here is no more than no room made.
@@ -133,12 +143,19 @@ impl Engine {
             } else {
                 self.compaction.rounds.hurry(deadline, || self.compaction.has_freed(before));
             }
-            if !self.compaction.has_freed(before) {
+            idle = if self.compaction.has_freed(before) { 0 } else { idle + 1 };
+            if idle >= idle_max {
                 break;
             }
             match write() {
                 Err(e) if waits(&e) => error = e,
                 done => return done,
+            }
+            if !serial && Instant::now() >= deadline {
+                break;
+            }
+            if idle > 0 {
+                std::thread::sleep(WAIT_LOOK);
             }
         }
         Err(error)
