@@ -48,8 +48,11 @@ defmodule WarpEngine.LifetimeTest do
   end
 
   test "a restart closes, opens and loses nothing; a caller of before works on" do
-    caller = Task.async(fn -> twice() end)
+    test = self()
+    caller = Task.async(fn -> twice(test) end)
     send(caller.pid, :go)
+    # Before the restart, during which a call is told that nothing is open.
+    assert_receive {:put, 1}, 10_000
     WarpEngine.cosmic_put("restart", 1)
     assert WarpEngine.Application.restart_universe() == {:ok, :restarted}
     send(caller.pid, :go)
@@ -57,10 +60,12 @@ defmodule WarpEngine.LifetimeTest do
     assert {:ok, 1, _, _} = WarpEngine.cosmic_get("restart")
   end
 
-  defp twice do
+  defp twice(test) do
     for i <- 1..2 do
       receive do: (:go -> :ok)
-      WarpEngine.cosmic_put("caller", i)
+      answer = WarpEngine.cosmic_put("caller", i)
+      send(test, {:put, i})
+      answer
     end
     |> Enum.all?(&match?({:ok, :stored, _, _}, &1))
   end
